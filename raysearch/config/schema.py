@@ -1,0 +1,332 @@
+"""The configuration of a trial and of a study: typed, frozen, strict. Field docs become the JSON Schema.
+
+A trial's configuration is everything that decides its numbers. The search space of a study has this same shape
+(``space.py``), so whatever is sampled is a ``TrialConfig`` and can be replayed alone.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from raysearch import registry
+
+
+class Block(BaseModel):
+    """Base of every block: unknown keys are errors, values are not coerced, instances are immutable."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
+
+
+def _known(kind: str, name: str) -> str:
+    if name not in registry.names(kind):
+        raise ValueError(f"unknown {kind} '{name}'. {registry.suggestion(name, registry.names(kind))}")
+    return name
+
+
+class ModelConfig(Block):
+    source: str = "smollm2-135m"
+    """A name that `raysearch fetch` knows, a folder with config.json and safetensors, or a Hugging Face id."""
+    revision: str | None = None
+    """Hub revision; None is the default branch."""
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    """Precision of the frozen weights. bfloat16 is slower than float32 on most CPUs."""
+    attention: Literal["sdpa", "eager"] = "sdpa"
+    """Attention implementation of transformers."""
+    trust_remote_code: bool = False
+    """Run Python code that comes with a model. Off unless you trust its author."""
+
+
+class DataConfig(Block):
+    table: str = "acs_employment_atlanta"
+    """A registered table: acs_employment_atlanta, german_credit, ..."""
+    path: str | None = None
+    """A file or folder of your own that holds this table's files; None resolves the table by its name."""
+    sensitive: str = "sex"
+    """The sensitive attribute: groups are its values, and counterfactual augmentation flips it."""
+    train_rows: int | None = Field(default=400, ge=20)
+    """Rows of the training split, drawn stratified by label and group; None takes all there are."""
+    validation_rows: int | None = Field(default=300, ge=20)
+    """Rows of the validation split, on which a search is judged."""
+    test_rows: int | None = Field(default=300, ge=20)
+    """Rows of the test split, scored once when a front is confirmed."""
+    split_seed: int = Field(default=0, ge=0)
+    """Seed of the split; part of the problem, so not the same thing as the trial's seed."""
+    min_group_rows: int = Field(default=10, ge=2)
+    """Least rows of a group, and of positives and of negatives in it, in the judged split."""
+
+    @field_validator("table")
+    @classmethod
+    def _table_known(cls, value: str) -> str:
+        return _known("dataset", value)
+
+
+class TextConfig(Block):
+    serializer: str = "text_template"
+    """How a row becomes text: text_template ('The age is 34.')."""
+    column_order: Literal["importance", "table"] = "importance"
+    """importance: permutation importance on the training split, most important first; table: as in the file."""
+    include_sensitive: bool = True
+    """Whether the sensitive attribute is written into the text."""
+    max_columns: int | None = Field(default=None, ge=1)
+    """Keep only the first so many columns of the order; None keeps all."""
+    max_length_tokens: int = Field(default=128, ge=8)
+    """Longer texts are cut from the right; every cut row is counted and reported."""
+
+    @field_validator("serializer")
+    @classmethod
+    def _serializer_known(cls, value: str) -> str:
+        return _known("serializer", value)
+
+
+class CdaNone(Block):
+    """No augmentation."""
+
+    mode: Literal["none"] = "none"
+
+
+class CdaDuplicate(Block):
+    """Every training row again with the sensitive attribute flipped and the label kept."""
+
+    mode: Literal["duplicate"]
+
+
+class CdaReplace(Block):
+    """A fraction of the training rows is flipped in place."""
+
+    mode: Literal["replace"]
+    fraction: float = Field(default=0.5, gt=0.0, le=1.0)
+    """Share of training rows whose sensitive attribute is flipped."""
+
+
+CdaConfig = Annotated[CdaNone | CdaDuplicate | CdaReplace, Field(discriminator="mode")]
+
+
+class LossTermConfig(Block):
+    weight: float = Field(ge=0.0)
+    """Weight (lambda) of the term in the composite loss; 0 switches it off."""
+    options: dict[str, bool | int | float | str] = {}
+    """Options of the term's own, checked against its class."""
+
+
+class LoraConfig(Block):
+    rank: int = Field(default=16, ge=1)
+    """Rank r of the update."""
+    alpha: float = Field(default=32.0, gt=0.0)
+    """Scale: the update is multiplied by alpha / rank."""
+    target: Literal["all_linear", "attention"] = "all_linear"
+    """Which linear layers carry an update: all of a block, or those of attention."""
+    last_layers: int | None = Field(default=None, ge=1)
+    """Only the last so many blocks carry an update (cheaper: nothing flows back below them); None is all."""
+
+
+class NeutralTextConfig(Block):
+    """Reference text for the KL term."""
+
+    source: Literal["wikipedia_summaries", "built_in"] = "wikipedia_summaries"
+    """wikipedia_summaries is fetched; built_in is a small set of neutral sentences that ships with raysearch."""
+    texts: int = Field(default=32, ge=2)
+    """Size of the pool that the steps cycle through."""
+    texts_per_step: int = Field(default=4, ge=1)
+    max_length_tokens: int = Field(default=32, ge=4)
+
+
+class UnlearningConfig(Block):
+    steps: int = Field(default=40, ge=1)
+    """Optimiser steps."""
+    pairs_per_step: int = Field(default=16, ge=1)
+    """Stereotype/anti-stereotype pairs in a step, over all workers."""
+    lr: float = Field(default=5e-4, gt=0.0, lt=1.0)
+    """Peak learning rate of AdamW."""
+    warmup_fraction: float = Field(default=0.1, ge=0.0, le=1.0)
+    """Share of the steps with rising learning rate; it then falls linearly to zero."""
+    max_grad_norm: float = Field(default=1.0, gt=0.0)
+    """Gradients are clipped to this norm."""
+    losses: dict[str, LossTermConfig] = Field(
+        default={
+            "gradient_ascent": LossTermConfig(weight=0.02),
+            "learn": LossTermConfig(weight=0.02),
+            "probability_gap": LossTermConfig(weight=1.0),
+            "kl": LossTermConfig(weight=1.0),
+        },
+        min_length=1,
+    )
+    """Terms of the composite loss by name; the parameter `unlearning.losses.kl.weight` is the lambda of KL."""
+    lora: LoraConfig = LoraConfig()
+    neutral: NeutralTextConfig = NeutralTextConfig()
+
+    @field_validator("losses")
+    @classmethod
+    def _losses_known(cls, value: dict[str, LossTermConfig]) -> dict[str, LossTermConfig]:
+        for name in value:
+            _known("loss", name)
+        return value
+
+
+class DownstreamConfig(Block):
+    kind: str = "feature_logistic"
+    """feature_logistic: frozen LLM -> one vector a row -> logistic regression."""
+    pooling: Literal["mean", "last"] = "mean"
+    """mean over the text's tokens, or its last token."""
+    inverse_regularization: float = Field(default=0.1, gt=0.0)
+    """C of scikit-learn's LogisticRegression, on standardised features."""
+    threshold: float = Field(default=0.5, gt=0.0, lt=1.0)
+    """Probability from which the decision is positive."""
+
+    @field_validator("kind")
+    @classmethod
+    def _kind_known(cls, value: str) -> str:
+        return _known("downstream", value)
+
+
+class StereotypeConfig(Block):
+    """The paired prompts that unlearning trains on and that the intrinsic gap is measured on."""
+
+    set: Literal["poor_or_rich"] = "poor_or_rich"
+    split_seed: int = Field(default=0, ge=0)
+    """Seed of the split of templates and words into train, validation and test."""
+    evaluation_pairs: int | None = Field(default=192, ge=8)
+    """Pairs on which the gap is measured, drawn evenly from the held-out set; None takes all."""
+
+
+class EvaluationConfig(Block):
+    split: Literal["validation", "test"] = "validation"
+    """The split that is judged: rows of the table, and templates and words of the stereotype set."""
+    perplexity_texts: int = Field(default=32, ge=2)
+    """Held-out general texts for the perplexity ratio."""
+    perplexity_max_length_tokens: int = Field(default=48, ge=8)
+    perplexity_source: Literal["wikipedia_summaries", "built_in"] = "wikipedia_summaries"
+    bootstrap_rounds: int = Field(default=1000, ge=100)
+    confidence: float = Field(default=0.95, gt=0.5, lt=1.0)
+    """Level of every interval."""
+
+
+class TrialConfig(Block):
+    """Everything that decides a trial's numbers."""
+
+    model: ModelConfig = ModelConfig()
+    data: DataConfig = DataConfig()
+    text: TextConfig = TextConfig()
+    cda: CdaConfig = CdaNone()
+    unlearning: UnlearningConfig | None = None
+    """None leaves the model as it came (stages baseline and cda)."""
+    downstream: DownstreamConfig = DownstreamConfig()
+    stereotypes: StereotypeConfig = StereotypeConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+    seed: int = Field(default=0, ge=0)
+
+    @property
+    def stage(self) -> str:
+        """baseline, cda, unlearning or combined: which of the two mitigations is on."""
+        if self.unlearning is None:
+            return "baseline" if self.cda.mode == "none" else "cda"
+        return "unlearning" if self.cda.mode == "none" else "combined"
+
+
+METRICS = (
+    "intrinsic_gap",
+    "intrinsic_signed_gap",
+    "answer_mass_ratio",
+    "perplexity_ratio",
+    "accuracy",
+    "accuracy_parity",
+    "demographic_parity_difference",
+    "equalized_odds_difference",
+    "equalized_odds_mean_difference",
+)
+"""Metrics that every trial measures; objectives and constraints name them."""
+
+
+def _metric_known(name: str) -> str:
+    if name not in METRICS:
+        raise ValueError(f"unknown metric '{name}'. {registry.suggestion(name, METRICS)}")
+    return name
+
+
+class ConstraintConfig(Block):
+    """A bound on a metric. Exactly one of `at_least` and `at_most`."""
+
+    metric: str
+    at_least: float | None = None
+    at_most: float | None = None
+    relative_to: Literal["zero", "baseline", "majority_rate"] = "zero"
+    """baseline: the bound is added to the baseline's value (at_least: -0.02 is 'at most 0.02 below it').
+    majority_rate: to the share of the larger label in the judged split."""
+
+    @field_validator("metric")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        return _metric_known(value)
+
+    @model_validator(mode="after")
+    def _one_bound(self) -> ConstraintConfig:
+        if (self.at_least is None) == (self.at_most is None):
+            raise ValueError("a constraint needs exactly one of 'at_least' and 'at_most'")
+        return self
+
+
+class SamplerConfig(Block):
+    name: Literal["tpe", "nsga2", "nsga3", "gp", "random", "quasi_random"] = "tpe"
+    """Optuna's sampler."""
+    seed: int = Field(default=0, ge=0)
+    startup_trials: int = Field(default=10, ge=1)
+    """TPE and GP: so many trials are random before the model is used."""
+    options: dict[str, Any] = {}
+    """More keyword arguments of Optuna's sampler class."""
+
+
+class SearchConfig(Block):
+    trials: int = Field(default=20, ge=1)
+    """Sampled trials, anchors not counted."""
+    sampler: SamplerConfig = SamplerConfig()
+    max_consecutive_failures: int = Field(default=8, ge=1)
+    """So many failed trials in a row stop the study: something is wrong with the study, not with a trial."""
+
+
+class AnchorsConfig(Block):
+    """Reference points that every front carries: the baseline, and each mitigation alone at these settings."""
+
+    cda: CdaConfig = CdaDuplicate(mode="duplicate")
+    unlearning: UnlearningConfig = UnlearningConfig()
+
+
+class WorkersConfig(Block):
+    groups: int = Field(default=1, ge=1)
+    """Ray Train worker groups; each holds the model and takes trial after trial."""
+    workers_per_group: int = Field(default=1, ge=1)
+    """Processes that share one trial: data parallel over gloo (CPU) or NCCL (GPU)."""
+    cpus_per_worker: int = Field(default=1, ge=1)
+    gpus_per_worker: float = Field(default=0.0, ge=0.0)
+    max_restarts: int = Field(default=3, ge=0)
+    """How often a lost group is started again before its trials fail."""
+
+
+class StudyConfig(Block):
+    """A study: a space of trials, what is wanted of them, and where they run."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
+    """Lower-case letters, digits, - and _; names the run folder."""
+    description: str = ""
+    trial: Any
+    """The search space: a trial's configuration in which any leaf may be !float, !int or !choice."""
+    search: SearchConfig = SearchConfig()
+    objectives: dict[str, Literal["minimize", "maximize"]] = Field(
+        default={
+            "intrinsic_gap": "minimize",
+            "demographic_parity_difference": "minimize",
+            "equalized_odds_difference": "minimize",
+            "accuracy": "maximize",
+        },
+        min_length=1,
+    )
+    constraints: tuple[ConstraintConfig, ...] = Field(default=(), strict=False)
+    anchors: AnchorsConfig = AnchorsConfig()
+    workers: WorkersConfig = WorkersConfig()
+
+    @field_validator("objectives")
+    @classmethod
+    def _metrics_known(cls, value: dict[str, str]) -> dict[str, str]:
+        for name in value:
+            _metric_known(name)
+        return value

@@ -1,0 +1,131 @@
+"""A run's folder: what lies where, and who may write.
+
+    RUN/study.yaml         the study as given, overrides applied: loads again by itself
+    RUN/manifest.json      when, with what command, versions and digests
+    RUN/ledger/            one file a trial: the truth (``store.py``)
+    RUN/ledger.parquet     a copy of it for pandas
+    RUN/optuna.journal     Optuna's own journal of the study
+    RUN/tensorboard/       curves and HParams, a folder a trial
+    RUN/front.csv, .png    the front, as table and picture
+    RUN/logs/              everything that Ray, transformers and the workers said
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from raysearch.config.load import Study
+from raysearch.errors import RunFolderError
+from raysearch.ledger.store import Ledger
+
+MANIFEST_VERSION = 1
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Paths of one run. ``create`` makes it, ``open`` finds it."""
+
+    path: Path
+
+    @property
+    def ledger(self) -> Ledger:
+        return Ledger(self.path / "ledger")
+
+    @property
+    def parquet(self) -> Path:
+        return self.path / "ledger.parquet"
+
+    @property
+    def journal(self) -> Path:
+        return self.path / "optuna.journal"
+
+    @property
+    def tensorboard(self) -> Path:
+        return self.path / "tensorboard"
+
+    @property
+    def logs(self) -> Path:
+        return self.path / "logs"
+
+    def study(self) -> Study:
+        """The study that this run was started with."""
+        path = self.path / "study.yaml"
+        return Study.from_text(path.read_text(encoding="utf-8"), path)
+
+    def manifest(self) -> dict[str, Any]:
+        """What ``create`` wrote down."""
+        data: dict[str, Any] = json.loads((self.path / "manifest.json").read_text(encoding="utf-8"))
+        return data
+
+    @classmethod
+    def open(cls, path: Path | str) -> RunFolder:
+        """An existing run.
+
+        Raises:
+            RunFolderError: no such folder, not a run, or of a newer version.
+        """
+        folder = Path(path).expanduser()
+        if not (folder / "manifest.json").is_file():
+            what = "no such folder" if not folder.exists() else "not a run folder (it has no manifest.json)"
+            near = _runs_in(folder if folder.is_dir() else folder.parent)
+            raise RunFolderError(f"{folder}: {what}. {near}")
+        run = cls(folder)
+        try:
+            version = run.manifest()["manifest_version"]
+        except (ValueError, KeyError) as error:
+            raise RunFolderError(f"{folder}/manifest.json: cannot be read; restore it or run again") from error
+        if version > MANIFEST_VERSION:
+            raise RunFolderError(f"{folder}: written by a newer raysearch (manifest version {version}). Upgrade raysearch.")
+        return run
+
+    @classmethod
+    def create(cls, path: Path, study_text: str, facts: dict[str, Any]) -> RunFolder:
+        """Makes a new run. Its manifest is written last, so a half-made folder is no run.
+
+        Raises:
+            RunFolderError: the folder holds something already, or cannot be written.
+        """
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            if any(path.iterdir()):
+                raise RunFolderError(f"{path}: is not empty; results are never overwritten. Choose another --out.")
+            (path / "logs").mkdir()
+            (path / "ledger").mkdir()
+            (path / "study.yaml").write_text(study_text, encoding="utf-8")
+            manifest = {"manifest_version": MANIFEST_VERSION, "created_at": now(), **facts}
+            part = path / ".manifest.part"
+            part.write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+            part.rename(path / "manifest.json")
+        except OSError as error:
+            raise RunFolderError(
+                f"{path}: cannot be made or written ({error.strerror}). Choose a folder you may write to with --out."
+            ) from error
+        return cls(path)
+
+
+def new_run_path(name: str, root: Path = Path("runs")) -> Path:
+    """``runs/NAME-YYYYMMDD-HHMMSS``, with a number where that is taken."""
+    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
+    path, count = root / f"{name}-{stamp}", 1
+    while path.exists():
+        count += 1
+        path = root / f"{name}-{stamp}-{count}"
+    return path
+
+
+def now() -> str:
+    """The time in UTC, ISO 8601, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _runs_in(folder: Path) -> str:
+    if not folder.is_dir() or not os.access(folder, os.R_OK):
+        return "Give a folder that `raysearch run` made."
+    runs = sorted(p.name for p in folder.iterdir() if (p / "manifest.json").is_file() and re.search(r"\d{8}-\d{6}", p.name))
+    return f"Runs there: {', '.join(runs[-3:])}." if runs else "Give a folder that `raysearch run` made."

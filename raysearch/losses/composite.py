@@ -1,0 +1,89 @@
+"""The composite unlearning loss: the only place where terms are weighed and reduced.
+
+    L = sum over terms of w_term * (sum of its values over the batch) / (examples in the batch)
+
+With the four terms of the source: -w_unlearn CE(s) + w_learn CE(a) + w_gap |p_s - p_a| + w_kl KL(ref || model).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from raysearch import registry
+from raysearch.config.schema import LossTermConfig
+from raysearch.losses.inputs import LossInputs
+from raysearch.losses.term import LossTerm
+
+
+def check_options(name: str, options: Mapping[str, object]) -> None:
+    """Checks a term's options against the fields of its class.
+
+    Raises:
+        ValueError: an option that the term does not have, or that it refuses.
+    """
+    if not options:
+        return
+    component = registry.get("loss", name)
+    known = {field.name for field in dataclasses.fields(component)}
+    for option in options:
+        if option not in known:
+            remedy = registry.suggestion(option, known) if known else "It has none."
+            raise ValueError(f"{name} has no option '{option}'. {remedy}")
+    try:
+        component(**options)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} refuses its options: {error}") from error
+
+
+class CompositeLoss:
+    """Weighs loss terms.
+
+    Args:
+        terms: by name; terms of weight 0 are neither computed nor do their needs count.
+    """
+
+    def __init__(self, terms: Mapping[str, LossTermConfig]) -> None:
+        self._terms: dict[str, tuple[LossTerm, float]] = {
+            name: (registry.get("loss", name)(**term.options), term.weight)
+            for name, term in terms.items()
+            if term.weight > 0
+        }
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """Inputs that the terms in use read, together."""
+        return frozenset().union(*(term.needs for term, _ in self._terms.values()))
+
+    def __call__(
+        self, inputs: LossInputs, pairs_total: int | None = None, texts_total: int | None = None
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss of a batch, or this process's share of it.
+
+        Args:
+            inputs: what the terms need.
+            pairs_total: pairs of the whole batch; None means that ``inputs`` is the whole batch.
+            texts_total: neutral texts of the whole batch.
+
+        Returns:
+            (scalar loss, unweighted value of each term, detached). Shares of several processes add up to the batch's.
+
+        Raises:
+            ValueError: no term has a weight above 0.
+        """
+        if not self._terms:
+            raise ValueError("every loss term has weight 0: there is nothing to train on")
+        values: dict[str, Tensor] = {}
+        weighed: list[Tensor] = []
+        for name, (term, weight) in self._terms.items():
+            examples = term.per_example(inputs)
+            total = texts_total if "neutral" in term.needs else pairs_total
+            value = examples.sum() / (len(examples) if total is None else total)
+            weighed.append(weight * value)
+            values[name] = value.detach()
+        loss = weighed[0]
+        for part in weighed[1:]:
+            loss = loss + part
+        return loss, values

@@ -1,0 +1,108 @@
+"""One vector a text from the backbone alone, and log-likelihoods of whole texts. Batches are sorted by length."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from raysearch.models.answers import pad
+from raysearch.models.language_model import LanguageModel, hidden_states, logits
+
+_TOKENS_PER_BATCH = 1024
+"""Padded tokens of one forward pass: on 2 cores larger batches gain nothing and cost memory."""
+
+
+@dataclass(frozen=True)
+class TokenizedTexts:
+    """Token ids of texts, cut at a length.
+
+    Attributes:
+        ids: one list of ids a text.
+        truncated: texts that were longer than the limit.
+    """
+
+    ids: tuple[tuple[int, ...], ...]
+    truncated: int
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of all texts together."""
+        return sum(len(row) for row in self.ids)
+
+
+def tokenize_texts(lm: LanguageModel, texts: Sequence[str], max_length_tokens: int) -> TokenizedTexts:
+    """Tokenises texts and cuts them from the right; how many were cut is counted, never silent."""
+    rows = [tuple(row) for row in lm.tokenizer(list(texts))["input_ids"]] if texts else []
+    cut = sum(len(row) > max_length_tokens for row in rows)
+    return TokenizedTexts(tuple(row[:max_length_tokens] for row in rows), cut)
+
+
+def _batches(ids: Sequence[Sequence[int]]) -> Iterator[list[int]]:
+    order = sorted(range(len(ids)), key=lambda i: (len(ids[i]), tuple(ids[i])))
+    chunk: list[int] = []
+    for index in order:
+        if chunk and (len(chunk) + 1) * len(ids[index]) > _TOKENS_PER_BATCH:
+            yield chunk
+            chunk = []
+        chunk.append(index)
+    if chunk:
+        yield chunk
+
+
+@torch.no_grad()
+def pooled_features(
+    lm: LanguageModel,
+    model: nn.Module,
+    texts: TokenizedTexts,
+    pooling: Literal["mean", "last"],
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> NDArray[np.float32]:
+    """Frozen LLM -> one vector a text: the mean of its tokens' last hidden states, or the last token's.
+
+    Returns:
+        [texts, width] float32.
+    """
+    width = model.get_input_embeddings().weight.shape[1]  # type: ignore[operator,union-attr]
+    vectors = np.zeros((len(texts.ids), width), dtype=np.float32)
+    done = 0
+    for chunk in _batches(texts.ids):
+        input_ids, mask = (t.to(lm.device) for t in pad([texts.ids[i] for i in chunk], lm.pad_id))
+        hidden = hidden_states(model, input_ids, mask).float()
+        vectors[chunk] = _pool(hidden, mask, pooling).cpu().numpy()
+        done += len(chunk)
+        progress(done, len(texts.ids))
+    return vectors
+
+
+def _pool(hidden: Tensor, mask: Tensor, pooling: Literal["mean", "last"]) -> Tensor:
+    lengths = mask.sum(dim=1)
+    if pooling == "last":
+        return hidden[torch.arange(hidden.shape[0], device=hidden.device), lengths - 1]
+    return (hidden * mask.unsqueeze(-1)).sum(dim=1) / lengths.unsqueeze(-1)
+
+
+@torch.no_grad()
+def text_logps(lm: LanguageModel, model: nn.Module, texts: TokenizedTexts) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Log-likelihood of whole texts: sum over tokens after the first of log p(token | tokens before it).
+
+    Returns:
+        ([texts] total log-probability, [texts] predicted tokens).
+    """
+    total = np.zeros(len(texts.ids), dtype=np.float64)
+    count = np.zeros(len(texts.ids), dtype=np.int64)
+    for chunk in _batches(texts.ids):
+        input_ids, mask = (t.to(lm.device) for t in pad([texts.ids[i] for i in chunk], lm.pad_id))
+        hidden = hidden_states(model, input_ids, mask)[:, :-1]
+        predicted = mask[:, 1:].bool()
+        logps = torch.log_softmax(logits(model, hidden[predicted]), dim=-1)
+        chosen = torch.zeros(predicted.shape, dtype=torch.float64, device=lm.device)
+        chosen[predicted] = logps.gather(1, input_ids[:, 1:][predicted].unsqueeze(1)).squeeze(1).double()
+        total[chunk] = chosen.sum(dim=1).cpu().numpy()
+        count[chunk] = predicted.sum(dim=1).cpu().numpy()
+    return total, count

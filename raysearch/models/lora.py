@@ -1,0 +1,68 @@
+"""Low-rank adapters (peft) that come and go around a base model whose own weights never change."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from peft import LoraConfig as PeftLoraConfig
+from peft import PeftModel, get_peft_model
+from torch import nn
+
+from raysearch.config.schema import LoraConfig
+from raysearch.errors import TrialError
+from raysearch.models.language_model import LanguageModel
+
+_BLOCK = re.compile(r"\.(\d+)\.")
+_ATTENTION = re.compile(r"(attn|attention)")
+
+
+def target_modules(model: nn.Module, lora: LoraConfig) -> list[str]:
+    """Full names of the linear layers that carry an update, whatever the family calls them.
+
+    Raises:
+        TrialError: the model has no such layer.
+    """
+    named = [
+        (name, int(block.group(1)))
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Linear) and (block := _BLOCK.search(name))
+    ]
+    if lora.target == "attention":
+        named = [(name, block) for name, block in named if _ATTENTION.search(name)]
+    if not named:
+        raise TrialError(f"{type(model).__name__} has no linear layers for unlearning.lora.target '{lora.target}'")
+    first = 0 if lora.last_layers is None else max(block for _, block in named) + 1 - lora.last_layers
+    return [name for name, block in named if block >= first]
+
+
+@contextmanager
+def adapted(lm: LanguageModel, lora: LoraConfig, seed: int) -> Iterator[PeftModel]:
+    """Wraps the model in a fresh adapter and takes it off again, whatever happens inside.
+
+    The adapter starts as the identity (B = 0), so the wrapped model equals the base bit for bit until it is trained;
+    A is drawn from ``seed``.
+
+    Yields:
+        The wrapped model; only adapter parameters require gradients.
+    """
+    torch.manual_seed(seed)
+    base: Any = lm.model
+    config = PeftLoraConfig(
+        r=lora.rank,
+        lora_alpha=lora.alpha,  # type: ignore[arg-type]
+        lora_dropout=0.0,
+        target_modules=target_modules(base, lora),
+        task_type="CAUSAL_LM",
+    )
+    wrapped = get_peft_model(base, config)
+    try:
+        yield wrapped  # type: ignore[misc]
+    finally:
+        wrapped.unload()
+        if hasattr(base, "peft_config"):  # left behind by peft; a second adapter would warn of it
+            del base.peft_config
+        base.requires_grad_(False).eval()

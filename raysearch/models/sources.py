@@ -1,0 +1,156 @@
+"""From a model's name to the files that hold it: a folder, the cache, a pinned archive, or a hub id. No torch here.
+
+A pinned archive may carry GGUF weights. They are converted once into a folder of safetensors in the cache
+(``convert.py``), after which the model is an ordinary local one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from raysearch.assets.cache import cache_dir
+from raysearch.config.schema import ModelConfig
+from raysearch.errors import AssetError
+from raysearch.registry import suggestion
+
+
+@dataclass(frozen=True)
+class PinnedModel:
+    """A model that comes in a pinned archive as GGUF.
+
+    Attributes:
+        archive: name in the archive catalogue.
+        gguf: the weights' file name inside the archive's folder.
+        hub: the hub id of the same model.
+        licence: SPDX name.
+    """
+
+    archive: str
+    gguf: str
+    hub: str
+    licence: str
+
+
+PINNED = {
+    "smollm2-135m": PinnedModel(
+        archive="smollm2-135m",
+        gguf="SmolLM2-135M-Instruct.Q4_1.gguf",
+        hub="HuggingFaceTB/SmolLM2-135M-Instruct",
+        licence="Apache-2.0",
+    )
+}
+_MANIFEST = "raysearch-model.json"
+
+
+@dataclass(frozen=True)
+class ModelFiles:
+    """Where a model is.
+
+    Attributes:
+        location: a folder, or a hub id.
+        digest: SHA-256 over the weights' files and the configuration, or ``hub:id@revision``.
+    """
+
+    location: str
+    digest: str
+
+
+def resolve(config: ModelConfig, say: Callable[[str], None] = lambda _: None) -> ModelFiles:
+    """Finds a model, fetching and converting it if need be.
+
+    Order: an explicit folder; a pinned name (cache, else archive); a hub id ``owner/name``.
+
+    Raises:
+        AssetError: nothing of that name, or a folder without safetensors.
+    """
+    source = config.source
+    folder = Path(source).expanduser()
+    if folder.is_dir():
+        return _local(folder)
+    if source in PINNED:
+        return _pinned(source, say)
+    if source.startswith((".", "/", "~")) or not re.fullmatch(r"[\w.-]+/[\w.-]+", source):
+        raise AssetError(
+            f"model '{source}': no such folder, and no known name. {suggestion(source, PINNED)} "
+            "Or give a folder with config.json and safetensors, or a hub id such as HuggingFaceTB/SmolLM2-135M-Instruct."
+        )
+    return ModelFiles(location=source, digest=f"hub:{source}@{config.revision or 'main'}")
+
+
+def _local(folder: Path) -> ModelFiles:
+    weights = sorted(folder.glob("*.safetensors"))
+    if not (folder / "config.json").is_file() or not weights:
+        found = ", ".join(sorted(p.name for p in folder.iterdir())[:6]) or "nothing"
+        raise AssetError(
+            f"model folder {folder}: needs config.json and *.safetensors (pickled weights are never loaded); it holds "
+            f"{found}. Save the model with save_pretrained(..., safe_serialization=True)."
+        )
+    manifest = folder / _MANIFEST
+    if manifest.is_file():
+        return ModelFiles(str(folder), str(json.loads(manifest.read_text())["digest"]))
+    return ModelFiles(str(folder), _digest([folder / "config.json", *weights]))
+
+
+def _pinned(name: str, say: Callable[[str], None]) -> ModelFiles:
+    from filelock import FileLock
+
+    pinned = PINNED[name]
+    target = cache_dir() / "models" / name
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise AssetError(f"cache {target.parent}: cannot be written ({error.strerror}). Set RAYSEARCH_CACHE.") from error
+    with FileLock(f"{target}.lock"):
+        for leftover in target.parent.glob(f"{name}.part-*"):  # a conversion that was killed
+            _remove(leftover)
+        if target.exists() and not _intact(target):
+            say(f"{target} is damaged: converting {name} again")
+            _remove(target)
+        if not target.exists():
+            from raysearch.models.convert import convert
+
+            say(f"converting {name} to safetensors, once (about 20 s)")
+            convert(pinned, target)
+            _write_manifest(target)
+    return _local(target)
+
+
+def _write_manifest(folder: Path) -> None:
+    files = {p.name: p.stat().st_size for p in sorted(folder.iterdir())}
+    digest = _digest([folder / "config.json", *sorted(folder.glob("*.safetensors"))])
+    part = folder / f"{_MANIFEST}.part"
+    part.write_text(json.dumps({"digest": digest, "sizes": files}, indent=1))
+    part.rename(folder / _MANIFEST)
+
+
+def _intact(folder: Path) -> bool:
+    try:
+        manifest = json.loads((folder / _MANIFEST).read_text())
+        return all((folder / name).stat().st_size == size for name, size in manifest["sizes"].items())
+    except (OSError, ValueError, KeyError):
+        return False
+
+
+def verify(folder: Path) -> bool:
+    """Whether the weights in a converted folder still have the digest of the day they were made (reads them all)."""
+    manifest = json.loads((folder / _MANIFEST).read_text())
+    return bool(manifest["digest"] == _digest([folder / "config.json", *sorted(folder.glob("*.safetensors"))]))
+
+
+def _remove(folder: Path) -> None:
+    import shutil
+
+    shutil.rmtree(folder)
+
+
+def _digest(paths: list[Path]) -> str:
+    total = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            total.update(hashlib.file_digest(file, "sha256").digest())
+    return total.hexdigest()

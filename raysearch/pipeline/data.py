@@ -1,0 +1,133 @@
+"""Stage ``data``: table -> splits -> column order -> text, and counterfactual augmentation of the training rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from raysearch import registry
+from raysearch.augment.counterfactual import augment
+from raysearch.config.schema import DataConfig, TrialConfig
+from raysearch.datasets.splits import Splits, split_rows
+from raysearch.datasets.table import TableData
+from raysearch.pipeline.runtime import Runtime
+from raysearch.text.column_order import order_by_importance
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows as text.
+
+    Attributes:
+        texts: one text a row.
+        target: [rows] 0 or 1.
+        groups: [rows] value of the sensitive attribute.
+    """
+
+    texts: tuple[str, ...]
+    target: NDArray[np.int64]
+    groups: NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Data:
+    """What a trial trains on and is judged on.
+
+    Attributes:
+        train: training rows, augmented ones included.
+        judged: rows of the split that is judged; never augmented.
+        columns: (name, label) of the columns written, in order.
+        facts: counts for the record.
+        example: a training row's text and its counterfactual's, for people.
+    """
+
+    train: Rows
+    judged: Rows
+    columns: tuple[tuple[str, str], ...]
+    facts: dict[str, Any]
+    example: tuple[str, str]
+
+
+def load_table(config: DataConfig) -> tuple[Any, TableData]:
+    """The dataset component and its table.
+
+    Raises:
+        DataError: the table cannot serve.
+        AssetError: it cannot be had.
+    """
+    dataset = registry.get("dataset", config.table)()
+    return dataset, dataset.load(None if config.path is None else Path(config.path).expanduser())
+
+
+def prepare(config: TrialConfig, runtime: Runtime) -> Data:
+    """Runs the stage. Column order is fitted on the training split alone."""
+    dataset, table = runtime.once(("table", config.data.table, config.data.path), lambda: load_table(config.data))
+    splits: Splits = runtime.once(("splits", config.data), lambda: split_rows(table, config.data))
+    judged_rows = splits.validation if config.evaluation.split == "validation" else splits.test
+    columns = _columns(config, table, splits, runtime)
+
+    attribute = config.data.sensitive
+    train_frame = table.frame.iloc[splits.train].reset_index(drop=True)
+    groups = np.asarray(table.groups(attribute))
+    augmented = augment(
+        train_frame,
+        table.target[splits.train],
+        groups[splits.train],
+        config.cda,
+        lambda frame, values: dataset.counterfactual(frame, attribute, values),
+        lambda value: dataset.other_values(attribute, value),
+        config.seed,
+    )
+    write = _writer(config, columns)
+    train = Rows(write(augmented.frame), augmented.target, augmented.groups)
+    judged = Rows(write(table.frame.iloc[judged_rows]), table.target[judged_rows], groups[judged_rows])
+    flipped = dataset.counterfactual(
+        train_frame.head(1), attribute, np.asarray([dataset.other_values(attribute, groups[splits.train][0])[0]])
+    )
+    facts = {
+        "table_digest": table.digest,
+        "table_notes": list(table.notes),
+        "train_rows": len(splits.train),
+        "augmented_rows": int(np.sum(augmented.counterfactual)),
+        "judged_rows": len(judged_rows),
+        "judged_split": config.evaluation.split,
+        "columns": [name for name, _ in columns],
+        "positive_label": table.target_label,
+    }
+    return Data(train, judged, columns, facts, (write(train_frame.head(1))[0], write(flipped)[0]))
+
+
+def _columns(config: TrialConfig, table: TableData, splits: Splits, runtime: Runtime) -> tuple[tuple[str, str], ...]:
+    labels = {column.name: column.label for column in table.columns}
+    kinds = {column.name: column.kind for column in table.columns}
+    names = tuple(labels)
+    if not config.text.include_sensitive:
+        names = tuple(name for name in names if name != config.data.sensitive)
+    if config.text.column_order == "importance":
+        names = runtime.once(
+            ("order", config.data, names),
+            lambda: order_by_importance(
+                table.frame.iloc[splits.train], names, kinds, table.target[splits.train], config.data.split_seed
+            ),
+        )
+    kept = names[: config.text.max_columns]
+    if config.text.include_sensitive and config.data.sensitive not in kept:
+        # Dropping it for lack of importance would make augmentation a silent no-op.
+        kept = (*kept[:-1], config.data.sensitive)
+    return tuple((name, labels[name]) for name in kept)
+
+
+def _writer(config: TrialConfig, columns: tuple[tuple[str, str], ...]) -> Any:
+    serializer = registry.get("serializer", config.text.serializer)()
+
+    def write(frame: pd.DataFrame) -> tuple[str, ...]:
+        rows: list[Mapping[str, object]] = frame.to_dict("records")  # type: ignore[assignment]
+        return tuple(serializer.serialize(row, columns) for row in rows)
+
+    return write

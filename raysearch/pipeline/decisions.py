@@ -1,0 +1,36 @@
+"""What a downstream model hands back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from raysearch.config.schema import TrialConfig
+from raysearch.pipeline.data import Data
+from raysearch.pipeline.outputs import Subject
+from raysearch.pipeline.runtime import Runtime
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """Decisions of this process on its share of the judged rows.
+
+    Attributes:
+        rows: the share, as a slice of the judged rows.
+        decided: [share] 0 or 1.
+        facts: counts for the record.
+    """
+
+    rows: slice
+    decided: NDArray[np.int64]
+    facts: dict[str, Any]
+
+
+class Downstream(Protocol):
+    """A downstream model. One registered class a file in ``downstream/``; the LoRA classifier will be the second."""
+
+    def judge(self, config: TrialConfig, data: Data, subject: Subject, runtime: Runtime) -> Judgement:
+        """Trains on the training rows and decides on the judged rows."""

@@ -1,0 +1,59 @@
+"""Downstream model: frozen LLM -> one vector a row -> logistic regression."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from raysearch.config.schema import TrialConfig
+from raysearch.errors import TrialError
+from raysearch.pipeline.communicator import shard
+from raysearch.pipeline.data import Data
+from raysearch.pipeline.decisions import Judgement
+from raysearch.pipeline.outputs import Subject, features
+from raysearch.pipeline.runtime import Runtime
+from raysearch.registry import register
+
+_MAX_ITERATIONS = 2000
+"""L-BFGS on standardised features converges in some hundreds at the regularisations that are worth searching."""
+
+
+@register("downstream", "feature_logistic")
+class FeatureLogistic:
+    """Logistic regression on pooled hidden states; features standardised by the training rows.
+
+    Features are shared out over the processes and gathered; rank 0 fits, all judge a share of the rows.
+    """
+
+    def judge(self, config: TrialConfig, data: Data, subject: Subject, runtime: Runtime) -> Judgement:
+        """Fits on the training rows and decides on the judged rows.
+
+        Raises:
+            TrialError: features are not finite, or the training rows have one label only.
+        """
+        limit = config.text.max_length_tokens
+        n_train = len(data.train.texts)
+        vectors, tokens = features(
+            subject, [*data.train.texts, *data.judged.texts], config.downstream, limit, runtime
+        )
+        if not np.isfinite(vectors).all():
+            raise TrialError("the model's features are not finite")
+        if len(set(data.train.target.tolist())) < 2:
+            raise TrialError("all training rows have the same label: nothing can be learned from them")
+        model: Any = None
+        if runtime.communicator.rank == 0:
+            model = make_pipeline(
+                StandardScaler(),
+                LogisticRegression(C=config.downstream.inverse_regularization, max_iter=_MAX_ITERATIONS),
+            )
+            model.fit(vectors[:n_train].astype(np.float64), data.train.target)
+        model = runtime.communicator.broadcast(model)
+        mine = shard(len(data.judged.texts), runtime.communicator)
+        probability = model.predict_proba(vectors[n_train:][mine].astype(np.float64))[:, 1]
+        decided = (probability >= config.downstream.threshold).astype(np.int64)
+        facts = {"truncated_texts": tokens.truncated, "downstream_tokens": tokens.tokens}
+        return Judgement(rows=mine, decided=decided, facts=facts)

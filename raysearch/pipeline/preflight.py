@@ -1,0 +1,88 @@
+"""What can be known to be wrong before anything starts: assets, tables, splits, loss options, shares of workers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from raysearch.config.load import Study
+from raysearch.config.schema import CdaNone, DataConfig, ModelConfig, TrialConfig
+from raysearch.config.space import end_points
+from raysearch.datasets.splits import split_rows
+from raysearch.errors import ConfigError, Problem
+from raysearch.losses.composite import check_options
+from raysearch.models.sources import resolve
+from raysearch.pipeline.data import load_table
+from raysearch.text.corpus import general_texts
+
+
+@dataclass(frozen=True)
+class Anchor:
+    """A reference point of every front.
+
+    Attributes:
+        stage: baseline, cda or unlearning.
+        config: its configuration: the study's, at its defaults, with only that mitigation on.
+    """
+
+    stage: str
+    config: TrialConfig
+
+
+def anchors(study: Study) -> list[Anchor]:
+    """Baseline, CDA alone and unlearning alone, at the settings that the study gives for them."""
+    default = study.default_trial()
+    given = study.config.anchors
+    off = default.model_copy(update={"cda": CdaNone(), "unlearning": None})
+    found = [Anchor("baseline", off)]
+    if given.cda.mode != "none":
+        found.append(Anchor("cda", off.model_copy(update={"cda": given.cda})))
+    found.append(Anchor("unlearning", off.model_copy(update={"unlearning": given.unlearning})))
+    return found
+
+
+def check(study: Study, chosen: list[Anchor], say: Callable[[str], None]) -> None:
+    """Fetches what the study needs and tries every table that a trial may use.
+
+    Raises:
+        ConfigError: loss options or batch sizes that no trial could run with.
+        AssetError: a model or table that cannot be had.
+        DataError: a table that cannot serve.
+    """
+    configs = [anchor.config for anchor in chosen]
+    configs += [TrialConfig.model_validate(config) for _, _, config in end_points(study.space)]
+    problems = {str(problem): problem for config in configs for problem in _problems(config, study)}
+    if problems:
+        raise ConfigError(list(problems.values()))
+    models: set[ModelConfig] = {config.model for config in configs}
+    for model in sorted(models, key=str):
+        say(f"model {model.source}")
+        resolve(model, say)
+    tables: set[DataConfig] = {config.data for config in configs}
+    for data in sorted(tables, key=str):
+        say(f"table {data.path or data.table}")
+        _, table = load_table(data)
+        split_rows(table, data)
+    for source in sorted({config.evaluation.perplexity_source for config in configs}):
+        say(f"text {source}")
+        general_texts(source)
+
+
+def _problems(config: TrialConfig, study: Study) -> list[Problem]:
+    if config.unlearning is None:
+        return []
+    found = []
+    for name, term in config.unlearning.losses.items():
+        try:
+            check_options(name, term.options)
+        except ValueError as error:
+            found.append(Problem(str(study.path), f"trial.unlearning.losses.{name}.options", str(error)))
+    size = study.config.workers.workers_per_group
+    for key, count in (
+        ("pairs_per_step", config.unlearning.pairs_per_step),
+        ("neutral.texts_per_step", config.unlearning.neutral.texts_per_step),
+    ):
+        if count < size:
+            rule = f"each of {size} workers of a group needs at least one; got {count}. Raise it or lower workers_per_group."
+            found.append(Problem(str(study.path), f"trial.unlearning.{key}", rule))
+    return found

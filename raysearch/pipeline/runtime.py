@@ -1,0 +1,103 @@
+"""What outlives a trial in a process: the loaded model, outputs of the untouched model, and who is listening.
+
+Nothing in here changes a trial's numbers: outputs of the untouched model are kept under everything that determines
+them, and the model's weights are the same after a trial as before (tested).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+import torch
+
+from raysearch.config.schema import ModelConfig
+from raysearch.models import language_model
+from raysearch.models.language_model import LanguageModel
+from raysearch.pipeline.communicator import Alone, Communicator
+
+T = TypeVar("T")
+
+
+class Observer(Protocol):
+    """Hears what a trial does: the live screen, the debugging run, or nobody."""
+
+    def stage(self, name: str) -> None:
+        """A stage begins."""
+
+    def progress(self, done: int, total: int, values: dict[str, float]) -> None:
+        """Work done within the stage; ``values`` are loss terms where there are any."""
+
+    def show(self, title: str, value: Any) -> None:
+        """An input or output of the stage, for people."""
+
+
+class Silent:
+    """Nobody listens."""
+
+    def stage(self, name: str) -> None: ...
+
+    def progress(self, done: int, total: int, values: dict[str, float]) -> None: ...
+
+    def show(self, title: str, value: Any) -> None: ...
+
+
+@dataclass
+class Runtime:
+    """The surroundings of trials in one process.
+
+    Attributes:
+        device: where models are loaded.
+        communicator: the processes that share a trial.
+        observer: who hears of progress.
+    """
+
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    communicator: Communicator = field(default_factory=Alone)
+    observer: Observer = field(default_factory=Silent)
+    _model: tuple[ModelConfig, LanguageModel] | None = None
+    _memo: dict[tuple[Any, ...], Any] = field(default_factory=dict)
+
+    def language_model(self, config: ModelConfig) -> LanguageModel:
+        """The model of a configuration, loaded once; a different one takes its place in memory."""
+        if self._model is None or self._model[0] != config:
+            self.reset()
+            self._model = (config, language_model.load(config, self.device))
+        return self._model[1]
+
+    def reset(self) -> None:
+        """Forgets the model and all that was kept: after an unexpected error nothing is taken on trust."""
+        self._model = None
+        self._memo.clear()
+
+    def once(self, key: tuple[Any, ...], make: Callable[[], T]) -> T:
+        """A result that depends on ``key`` alone, made at its first use and kept while the model is loaded."""
+        if key not in self._memo:
+            self._memo[key] = make()
+        return self._memo[key]  # type: ignore[no-any-return]
+
+
+class Stopwatch:
+    """Seconds by stage, and the announcement of each stage to the observer."""
+
+    def __init__(self, observer: Observer) -> None:
+        self._observer = observer
+        self._start = time.perf_counter()
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Times the block and adds it to the stage's seconds."""
+        self._observer.stage(name)
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
+
+    def costs_s(self) -> dict[str, float]:
+        """Seconds by stage with the total since the stopwatch was made."""
+        return {**self.seconds, "total": time.perf_counter() - self._start}

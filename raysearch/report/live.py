@@ -1,0 +1,118 @@
+"""The screen of a running study: a bar and what each group does on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from raysearch.config.load import Study
+from raysearch.ledger.record import TrialRecord
+from raysearch.ledger.run_folder import RunFolder
+
+_PLAIN_EVERY_S = 20.0
+"""Without a terminal: a line this often shows that the study is alive and does not fill a log."""
+
+
+class LiveScreen:
+    """Listens to ``study.run_study``.
+
+    Args:
+        console: where to write; must not be the process's own standard output, which goes to a log meanwhile.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._progress = Progress(
+            TextColumn("[bold]trials"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left"),
+            TimeRemainingColumn(), console=console,
+        )
+        self._task = self._progress.add_task("trials", total=None)
+        self._live: Live | None = None
+        self._last_plain = 0.0
+        self._total = 0
+        self._done = 0
+        self._start = time.monotonic()
+        self._failed = 0
+
+    @contextmanager
+    def shown(self) -> Iterator[LiveScreen]:
+        """Shows the screen for the length of the block."""
+        if not self._console.is_terminal:
+            yield self
+            return
+        with Live(console=self._console, refresh_per_second=4, transient=True, redirect_stdout=False, redirect_stderr=False) as live:
+            self._live = live
+            try:
+                yield self
+            finally:
+                self._live = None
+
+    def say(self, text: str) -> None:
+        """A line above the bar."""
+        self._console.print(Text(text, style="dim"))
+
+    def started(self, run: RunFolder, study: Study, total: int) -> None:
+        """Begins counting."""
+        self._total = total
+        self._start = time.monotonic()
+        self._progress.update(self._task, total=total)
+        workers = study.config.workers
+        self._console.print(
+            f"[bold]{study.config.name}[/]: {total} trials on {workers.groups} worker group(s) of "
+            f"{workers.workers_per_group} process(es); run folder [cyan]{run.path}[/]"
+        )
+
+    def working(self, groups: Mapping[str, Any]) -> None:
+        """Shows what each group does."""
+        if self._live is not None:
+            self._live.update(self._render(groups))
+        elif time.monotonic() - self._last_plain >= _PLAIN_EVERY_S:
+            self._last_plain = time.monotonic()
+            doing = "; ".join(f"{name} {_doing(state)}" for name, state in groups.items())
+            self._console.print(f"[{self._elapsed()}] {self._done}/{self._total} trials; {doing}", highlight=False)
+
+    def finished(self, record: TrialRecord) -> None:
+        """One line a trial."""
+        self._done += 1
+        self._failed += record.state == "failed"
+        self._progress.update(self._task, completed=self._done)
+        self._console.print(_line(record, self._elapsed()))
+
+    def _elapsed(self) -> str:
+        seconds = int(time.monotonic() - self._start)
+        return f"{seconds // 60:02d}:{seconds % 60:02d}"
+
+    def _render(self, groups: Mapping[str, Any]) -> RenderableType:
+        table = Table.grid(padding=(0, 2))
+        for name, state in groups.items():
+            table.add_row(f"  {name}", _doing(state))
+        return Group(table, self._progress)
+
+
+def _doing(state: Any) -> str:
+    if state.work is None:
+        return str(state.stage)
+    step = f" {state.done}/{state.total}" if state.total else ""
+    loss = f", loss {state.values['loss']:.3f}" if "loss" in state.values else ""
+    return f"trial {state.work.number}: {state.stage}{step}{loss}"
+
+
+def _line(record: TrialRecord, elapsed: str) -> Text:
+    name = f"{record.stage} anchor" if record.kind == "anchor" else record.stage
+    line = Text(f"[{elapsed}] trial {record.trial:>3} {name:<18}")
+    if record.state == "failed":
+        return line.append(f" failed: {record.reason}: {record.detail}", style="red")
+    values = "  ".join(f"{metric} {value:.3f}" for metric, value in record.objectives.items())
+    line.append(f" {values}")
+    if not record.feasible:
+        broken = [name for name, violation in record.constraints.items() if violation > 0]
+        line.append(f"  infeasible: {'; '.join(broken)}", style="yellow")
+    return line

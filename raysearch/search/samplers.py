@@ -1,0 +1,50 @@
+"""Optuna's samplers by name."""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from typing import Any
+
+import optuna
+from optuna.samplers import BaseSampler
+
+from raysearch.config.schema import SamplerConfig
+from raysearch.errors import ConfigError, Problem
+from raysearch.registry import suggestion
+
+_CLASSES: dict[str, type[BaseSampler]] = {
+    "tpe": optuna.samplers.TPESampler,
+    "gp": optuna.samplers.GPSampler,
+    "nsga2": optuna.samplers.NSGAIISampler,
+    "nsga3": optuna.samplers.NSGAIIISampler,
+    "random": optuna.samplers.RandomSampler,
+    "quasi_random": optuna.samplers.QMCSampler,
+}
+_WITH_STARTUP = {"tpe", "gp"}
+
+
+def build(config: SamplerConfig) -> BaseSampler:
+    """The sampler of a configuration, seeded.
+
+    Raises:
+        ConfigError: an option that Optuna's class does not have, or that it refuses.
+    """
+    kind = _CLASSES[config.name]
+    known = set(inspect.signature(kind.__init__).parameters) - {"self", "seed", "n_startup_trials", "constraints_func"}
+    wrong = [
+        Problem("", f"search.sampler.options.{option}", f"{kind.__name__} has no such option. {suggestion(option, known)}")
+        for option in config.options
+        if option not in known
+    ]
+    if wrong:
+        raise ConfigError(wrong)
+    given: dict[str, Any] = {"seed": config.seed, **config.options}
+    if config.name in _WITH_STARTUP:
+        given["n_startup_trials"] = config.startup_trials
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        try:
+            return kind(**given)
+        except (TypeError, ValueError) as error:
+            raise ConfigError([Problem("", "search.sampler.options", f"{kind.__name__} refuses them: {error}")]) from error

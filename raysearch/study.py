@@ -1,0 +1,235 @@
+"""A study from start to front: the only module that joins the searcher and the workers. Ray Tune runs here.
+
+    run_study(load_study("demo"), Path("runs/demo"), listener)
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+from raysearch import __version__
+from raysearch.config.load import Study
+from raysearch.errors import RaysearchError, UserError
+from raysearch.ledger.read import write_parquet
+from raysearch.ledger.record import TrialRecord
+from raysearch.ledger.run_folder import RunFolder
+from raysearch.pipeline.preflight import Anchor, anchors, check
+
+_POLL_S = 0.5
+
+
+class Listener(Protocol):
+    """Hears how a study goes: the live screen, or nobody."""
+
+    def say(self, text: str) -> None:
+        """A line for the user."""
+
+    def started(self, run: RunFolder, study: Study, total: int) -> None:
+        """Workers are coming up; ``total`` trials will run, anchors included."""
+
+    def working(self, groups: dict[str, Any]) -> None:
+        """What each worker group does now (``workers.dispatcher.GroupState`` by name); called twice a second."""
+
+    def finished(self, record: TrialRecord) -> None:
+        """A trial is in the ledger."""
+
+
+class StudyError(RaysearchError):
+    """A study could not go on; what it had finished is in the ledger."""
+
+
+def run_study(study: Study, path: Path, listener: Listener, address: str | None = None, command: str = "") -> RunFolder:
+    """Checks everything, makes the run folder, runs the anchors and the search, and leaves the ledger.
+
+    Args:
+        study: what to search.
+        path: the new run's folder.
+        listener: hears of progress.
+        address: of a Ray cluster; None starts Ray on this machine.
+        command: written to the manifest.
+
+    Raises:
+        UserError: before anything starts.
+        StudyError: the baseline failed, too many trials failed in a row, or no worker group is left.
+        KeyboardInterrupt: stopped by the user; finished trials are in the ledger.
+    """
+    chosen = anchors(study)
+    check(study, chosen, listener.say)
+    run = RunFolder.create(path, study.text, _manifest(study, command))
+    total = len(chosen) + study.config.search.trials
+    listener.started(run, study, total)
+    with _chatter_to(run.logs / "ray.log"):
+        try:
+            _search(study, run, chosen, listener, address)
+        finally:
+            write_parquet(run)
+    return run
+
+
+def _manifest(study: Study, command: str) -> dict[str, Any]:
+    return {
+        "study": study.config.name,
+        "raysearch": __version__,
+        "command": command or " ".join(sys.argv),
+        "overrides": list(study.overrides),
+    }
+
+
+def _search(study: Study, run: RunFolder, chosen: list[Anchor], listener: Listener, address: str | None) -> None:
+    import ray
+
+    from raysearch.search.recorder import Recorder, verdict
+    from raysearch.search.searcher import ParetoSearcher, Proposal, Verdict, open_study
+    from raysearch.workers.pool import WorkerPool
+
+    _start_ray(study, address)
+    pool = WorkerPool(study.config.workers, (run.path / "ray").resolve())
+    recorder = Recorder(study, run)
+    problems: list[str] = []
+
+    def settle(proposal: Proposal, lost: bool) -> Verdict:
+        result = pool.collect(proposal.number)
+        record = recorder.record(
+            proposal, result.attempt, result.reason, result.detail, result.started_at_s, result.finished_at_s
+        )
+        listener.finished(record)
+        if record.state == "failed" and proposal.anchor == "baseline":
+            problems.append(f"the baseline failed: {record.reason}: {record.detail}")
+        elif recorder.failures_in_a_row >= study.config.search.max_consecutive_failures:
+            problems.append(
+                f"{recorder.failures_in_a_row} trials failed in a row, the last: {record.reason}: {record.detail}"
+            )
+        if problems:
+            searcher.stop()
+        return verdict(record)
+
+    optuna_study = open_study(run.journal, run.path.name, study.config)
+    searcher = ParetoSearcher(
+        optuna_study,
+        study.space,
+        [(anchor.stage, anchor.config.model_dump(mode="json")) for anchor in chosen],
+        settle,
+        study.config.search.trials,
+        study.config.workers.groups,
+    )
+    try:
+        pool.start()
+        with _watch(pool, listener):
+            _tune(searcher, pool, run, len(chosen) + study.config.search.trials)
+    finally:
+        searcher.abandon("the study was stopped before the trial finished")
+        pool.stop()
+        ray.shutdown()
+    if problems:
+        raise StudyError(problems[0])
+
+
+def _start_ray(study: Study, address: str | None) -> None:
+    import ray
+
+    workers = study.config.workers
+    cpus = workers.groups * workers.workers_per_group * workers.cpus_per_worker
+    settings: dict[str, Any] = {"namespace": f"raysearch-{os.getpid()}-{time.time_ns()}", "log_to_driver": True}
+    if address is None:
+        # A laptop may run more processes than it has cores; on a cluster Ray's own count holds.
+        settings |= {"num_cpus": max(cpus, os.cpu_count() or 1), "include_dashboard": False}
+        gpus = workers.groups * workers.workers_per_group * workers.gpus_per_worker
+        available = _gpus()
+        if gpus > available:
+            raise UserError(
+                f"workers: {workers.groups} groups x {workers.workers_per_group} x {workers.gpus_per_worker:g} GPUs need "
+                f"{gpus:g} GPUs; this machine has {available}. Lower gpus_per_worker or give --address of a cluster."
+            )
+    try:
+        ray.init(address=address, **settings)
+    except ConnectionError as error:
+        raise UserError(f"--address {address}: no Ray cluster answers there ({error}). Start it with `ray start --head`.") from error
+
+
+def _gpus() -> int:
+    import torch
+
+    return torch.cuda.device_count()
+
+
+def run_on_group(config: dict[str, Any], dispatcher: str, namespace: str) -> None:
+    """Ray Tune's trainable: hands the trial to a worker group and waits. It needs no resources of its own."""
+    import ray
+    from ray import tune
+
+    from raysearch.workers.dispatcher import Work
+
+    actor = ray.get_actor(dispatcher, namespace=namespace)
+    ray.get(actor.submit.remote(Work(config["number"], json.loads(config["config"]))))
+    tune.report({"number": config["number"]})
+
+
+def _tune(searcher: Any, pool: Any, run: RunFolder, total: int) -> None:
+    """Runs Ray Tune to the end of the search. Its own files go to RUN/ray; nothing of ours is read from them."""
+    os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
+    os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", "1")
+    from ray import tune
+
+    trainable = functools.partial(run_on_group, dispatcher=pool.dispatcher_name, namespace=pool.namespace)
+    tuner = tune.Tuner(
+        tune.with_resources(trainable, {"cpu": 0}),
+        tune_config=tune.TuneConfig(
+            search_alg=searcher,
+            num_samples=total,
+            reuse_actors=True,
+            trial_name_creator=lambda trial: f"trial-{trial.config.get('number', 0):06d}",
+            trial_dirname_creator=lambda trial: f"trial-{trial.config.get('number', 0):06d}",
+        ),
+        run_config=tune.RunConfig(name="tune", storage_path=str((run.path / "ray").resolve()), verbose=0),
+    )
+    tuner.fit()
+
+
+@contextmanager
+def _watch(pool: Any, listener: Listener) -> Iterator[None]:
+    """Tells the listener what the groups do, from a thread, while Ray Tune holds the main one."""
+    end = threading.Event()
+
+    def poll() -> None:
+        while not end.wait(_POLL_S):
+            try:
+                listener.working(pool.snapshot())
+            except Exception:  # Ray is going down: there is nothing to watch any more
+                return
+
+    thread = threading.Thread(target=poll, name="raysearch-watch", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        end.set()
+        thread.join(timeout=5.0)
+
+
+@contextmanager
+def _chatter_to(path: Path) -> Iterator[None]:
+    """Sends whatever this process writes to its standard output and error to a file, libraries in C included."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    kept = os.dup(1), os.dup(2)
+    with path.open("ab") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        for number, original in zip((1, 2), kept, strict=True):
+            os.dup2(original, number)
+            os.close(original)
+

@@ -1,0 +1,172 @@
+"""The actor between Ray Tune's trials and the worker groups: trials wait here for a group, groups for a trial.
+
+A group's rank 0 asks for work; a trial whose group is lost goes to the front of the queue once more, and fails with its
+reason when it is lost again: a trial that kills every worker must not kill the study.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any
+
+from raysearch.errors import FailureReason
+
+_MOST_ATTEMPTS = 2
+"""A lost worker may be bad luck once; the same trial losing two groups is the trial's doing."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """A trial to run: its number and its whole configuration as plain values."""
+
+    number: int
+    config: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a group (or the dispatcher, for a lost one) says of a trial; ``attempt`` is a ``pipeline.attempt.Attempt``."""
+
+    number: int
+    attempt: Any = None
+    reason: FailureReason | None = None
+    detail: str | None = None
+    started_at_s: float = 0.0
+    finished_at_s: float = 0.0
+
+
+@dataclass
+class GroupState:
+    """What a group is doing, for the screen."""
+
+    work: Work | None = None
+    epoch: int = 0
+    alive: bool = False
+    stage: str = "starting"
+    done: int = 0
+    total: int = 0
+    values: dict[str, float] = field(default_factory=dict)
+    since_s: float = field(default_factory=time.time)
+
+
+class Dispatcher:
+    """Used as an asynchronous Ray actor; every method runs on its one event loop, so no locks are needed."""
+
+    def __init__(self, groups: list[str]) -> None:
+        self._groups = {name: GroupState() for name in groups}
+        self._queue: deque[Work] = deque()
+        self._ready = asyncio.Event()
+        self._waiting: dict[int, asyncio.Future[Result]] = {}
+        self._attempts: dict[int, int] = {}
+        self._started: dict[int, float] = {}
+        self._results: dict[int, Result] = {}
+        self._stopping = False
+
+    async def submit(self, work: Work) -> None:
+        """Queues a trial and returns when it has a result, which stays here until ``collect``."""
+        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        self._waiting[work.number] = future
+        if not any(state.alive or state.stage == "starting" for state in self._groups.values()):
+            self._fail(work, "no worker group is left")
+        else:
+            self._queue.append(work)
+            self._ready.set()
+        await future
+
+    async def collect(self, number: int) -> Result:
+        """The result of a trial, once."""
+        lost = Result(number, reason=FailureReason.LOST_WORKER, detail="the trial ended without a result")
+        return self._results.pop(number, lost)
+
+    async def join(self, group: str) -> int:
+        """A group starts, or starts again: what it had in hand goes back to the queue. Returns its epoch."""
+        state = self._groups[group]
+        self._give_back(state, "its worker group was lost")
+        state.epoch += 1
+        state.alive, state.stage, state.since_s = True, "idle", time.time()
+        return state.epoch
+
+    async def leave(self, group: str, why: str) -> None:
+        """A group is gone for good; with the last one every waiting trial fails."""
+        state = self._groups[group]
+        state.alive, state.stage = False, "lost"
+        self._give_back(state, why)
+        if not any(other.alive or other.stage == "starting" for other in self._groups.values()):
+            while self._queue:
+                self._fail(self._queue.popleft(), f"no worker group is left: {why}")
+
+    async def take(self, group: str, epoch: int, timeout_s: float) -> Work | None:
+        """The next trial for a group; None after the time-out, so that idle groups show life, and when stopping."""
+        state = self._groups[group]
+        deadline = time.monotonic() + timeout_s
+        while not self._queue and not self._stopping:
+            self._ready.clear()
+            try:
+                await asyncio.wait_for(self._ready.wait(), max(0.0, deadline - time.monotonic()))
+            except TimeoutError:
+                return None
+        if self._stopping or state.epoch != epoch or not self._queue:
+            return None
+        work = self._queue.popleft()
+        state.work, state.stage, state.done, state.total, state.values = work, "starting trial", 0, 0, {}
+        state.since_s = time.time()
+        self._started.setdefault(work.number, time.time())
+        self._attempts[work.number] = self._attempts.get(work.number, 0) + 1
+        return work
+
+    async def stopping(self) -> bool:
+        """Whether groups should end."""
+        return self._stopping
+
+    async def finish(self, group: str, epoch: int, number: int, attempt: Any) -> None:
+        """A group's result. One from before a restart is dropped: the trial is on its way again."""
+        state = self._groups[group]
+        if state.epoch != epoch or state.work is None or state.work.number != number:
+            return
+        state.work, state.stage, state.since_s = None, "idle", time.time()
+        self._settle(Result(number, attempt, started_at_s=self._started[number], finished_at_s=time.time()))
+
+    async def progress(
+        self, group: str, epoch: int, stage: str, done: int, total: int, values: dict[str, float]
+    ) -> None:
+        """What a group is doing now."""
+        state = self._groups[group]
+        if state.epoch == epoch and state.work is not None:
+            state.stage, state.done, state.total, state.values = stage, done, total, values
+
+    async def snapshot(self) -> dict[str, GroupState]:
+        """All groups, for the screen."""
+        return self._groups
+
+    async def stop(self) -> None:
+        """Ends the groups after what they have in hand; trials still waiting fail."""
+        self._stopping = True
+        while self._queue:
+            self._fail(self._queue.popleft(), "the study was stopped")
+        self._ready.set()
+
+    def _give_back(self, state: GroupState, why: str) -> None:
+        work, state.work = state.work, None
+        if work is None:
+            return
+        if self._attempts[work.number] >= _MOST_ATTEMPTS:
+            self._fail(work, f"{why}, {_MOST_ATTEMPTS} times with this trial")
+            return
+        self._queue.appendleft(work)
+        self._ready.set()
+
+    def _fail(self, work: Work, why: str) -> None:
+        reason = FailureReason.STOPPED if self._stopping else FailureReason.LOST_WORKER
+        started = self._started.get(work.number, time.time())
+        self._settle(
+            Result(work.number, reason=reason, detail=why, started_at_s=started, finished_at_s=time.time())
+        )
+
+    def _settle(self, result: Result) -> None:
+        self._results[result.number] = result
+        future = self._waiting.pop(result.number, None)
+        if future is not None and not future.done():
+            future.set_result(result)

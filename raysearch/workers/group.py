@@ -1,0 +1,139 @@
+"""A Ray Train worker group that lives as long as the study: the model is loaded once, trial after trial runs on it.
+
+Rank 0 takes work from the dispatcher and broadcasts it; all ranks run the trial; rank 0 hands the result back. A
+trainer nested in each trial, the documented pattern, costs many seconds before any work (docs/design).
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ray
+import torch
+from ray.train import FailureConfig, RunConfig, ScalingConfig
+from ray.train.torch import TorchConfig, TorchTrainer, get_device
+
+from raysearch.config.schema import TrialConfig, WorkersConfig
+from raysearch.pipeline.attempt import attempt
+from raysearch.pipeline.communicator import Alone, ProcessGroup
+from raysearch.pipeline.runtime import Runtime
+from raysearch.workers.dispatcher import Work
+
+_IDLE_S = 20.0
+"""An idle rank 0 speaks to its peers this often: a broadcast that waits for long looks like a lost peer to gloo."""
+_PROGRESS_EVERY_S = 0.5
+
+
+@dataclass(frozen=True)
+class GroupPlan:
+    """What a group needs to know.
+
+    Attributes:
+        name: of the group.
+        dispatcher: name of the dispatcher's actor, in ``namespace``.
+        namespace: Ray namespace of the study.
+        workers: processes and resources.
+        storage: folder for Ray Train's own files.
+        environment: variables for every worker process.
+    """
+
+    name: str
+    dispatcher: str
+    namespace: str
+    workers: WorkersConfig
+    storage: Path
+    environment: dict[str, str]
+
+
+class GroupHost:
+    """Used as a Ray actor: holds the trainer, whose ``fit`` lasts as long as the group."""
+
+    def run(self, plan: GroupPlan) -> None:
+        """Runs the group to its end; tells the dispatcher when it is gone for good."""
+        dispatcher = ray.get_actor(plan.dispatcher, namespace=plan.namespace)
+        try:
+            trainer(plan).fit()
+            why = "it ended"
+        except Exception as error:
+            logging.getLogger(__name__).exception("group %s", plan.name)
+            why = f"worker group {plan.name} failed: {' '.join(str(error).split())[:500]}"
+        ray.get(dispatcher.leave.remote(plan.name, why))
+
+
+def trainer(plan: GroupPlan) -> TorchTrainer:
+    """The Ray Train trainer of a group."""
+    gpu = plan.workers.gpus_per_worker > 0
+    per_worker: dict[str, float] = {"CPU": plan.workers.cpus_per_worker}
+    if gpu:
+        per_worker["GPU"] = plan.workers.gpus_per_worker
+    return TorchTrainer(
+        work_loop,
+        train_loop_config={"plan": plan},
+        torch_config=TorchConfig(backend="nccl" if gpu else "gloo"),
+        scaling_config=ScalingConfig(
+            num_workers=plan.workers.workers_per_group, use_gpu=gpu, resources_per_worker=per_worker
+        ),
+        run_config=RunConfig(
+            name=plan.name,
+            storage_path=str(plan.storage),
+            failure_config=FailureConfig(max_failures=plan.workers.max_restarts),
+            worker_runtime_env={"env_vars": plan.environment},
+        ),
+    )
+
+
+class _Reporter:
+    """Tells the dispatcher what rank 0 is doing, without waiting and not too often."""
+
+    def __init__(self, dispatcher: Any, group: str, epoch: int) -> None:
+        self._dispatcher, self._group, self._epoch = dispatcher, group, epoch
+        self._stage, self._last = "", 0.0
+
+    def stage(self, name: str) -> None:
+        self._stage, self._last = name, 0.0
+        self.progress(0, 0, {})
+
+    def progress(self, done: int, total: int, values: dict[str, float]) -> None:
+        if time.monotonic() - self._last >= _PROGRESS_EVERY_S or done == total:
+            self._last = time.monotonic()
+            self._dispatcher.progress.remote(self._group, self._epoch, self._stage, done, total, values)
+
+    def show(self, title: str, value: Any) -> None: ...
+
+
+def work_loop(config: dict[str, Any]) -> None:
+    """Runs on every worker of a group until the dispatcher stops.
+
+    Raises:
+        RuntimeError: a trial met an error that its peers may not have met; Ray Train then restarts the group.
+    """
+    plan: GroupPlan = config["plan"]
+    torch.set_num_threads(plan.workers.cpus_per_worker)
+    device = get_device()
+    group = ProcessGroup(device) if plan.workers.workers_per_group > 1 else Alone()
+    dispatcher = ray.get_actor(plan.dispatcher, namespace=plan.namespace)
+    rank0 = group.rank == 0
+    epoch = group.broadcast(ray.get(dispatcher.join.remote(plan.name)) if rank0 else 0)
+    runtime = Runtime(device=device, communicator=group)
+    if rank0:
+        runtime.observer = _Reporter(dispatcher, plan.name, epoch)
+    while True:
+        work: Work | None = None
+        stopping = False
+        if rank0:
+            work = ray.get(dispatcher.take.remote(plan.name, epoch, _IDLE_S))
+            stopping = work is None and ray.get(dispatcher.stopping.remote())
+        work, stopping = group.broadcast((work, stopping))
+        if stopping:
+            return
+        if work is None:
+            continue
+        done = attempt(TrialConfig.model_validate(work.config), runtime)
+        if rank0 or done.spoiled:
+            ray.get(dispatcher.finish.remote(plan.name, epoch, work.number, done))
+        if done.spoiled and group.size > 1:
+            raise RuntimeError(f"trial {work.number}: {done.detail}")

@@ -1,0 +1,74 @@
+"""All worker groups of a study: started together, fed through one dispatcher, ended together."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from pathlib import Path
+from typing import Any
+
+import ray
+
+from raysearch.config.schema import WorkersConfig
+from raysearch.workers.dispatcher import Dispatcher, GroupState, Result, Work
+from raysearch.workers.group import GroupHost, GroupPlan
+
+_PASSED_ON = ("RAYSEARCH_CACHE", "HF_HOME", "HF_TOKEN", "HF_HUB_OFFLINE", "TOKENIZERS_PARALLELISM")
+
+
+class WorkerPool:
+    """Ray must be initialised. ``start`` returns at once; groups come up in the background.
+
+    Args:
+        config: groups, processes, resources.
+        storage: folder for Ray Train's files.
+    """
+
+    def __init__(self, config: WorkersConfig, storage: Path) -> None:
+        self._config = config
+        self._storage = storage
+        self.namespace = ray.get_runtime_context().namespace
+        self.dispatcher_name = f"raysearch-dispatcher-{uuid.uuid4().hex[:8]}"
+        self._dispatcher: Any = None
+        self._hosts: list[Any] = []
+        self._runs: list[Any] = []
+
+    def start(self) -> None:
+        """Starts the dispatcher and the groups."""
+        names = [f"group-{index}" for index in range(self._config.groups)]
+        environment = {key: os.environ[key] for key in _PASSED_ON if key in os.environ}
+        environment.setdefault("TOKENIZERS_PARALLELISM", "false")
+        self._dispatcher = (
+            ray.remote(Dispatcher).options(name=self.dispatcher_name, num_cpus=0, max_concurrency=1000).remote(names)
+        )
+        for name in names:
+            plan = GroupPlan(name, self.dispatcher_name, self.namespace, self._config, self._storage, environment)
+            host = ray.remote(GroupHost).options(num_cpus=0).remote()
+            self._hosts.append(host)
+            self._runs.append(host.run.remote(plan))
+
+    def run(self, work: Work) -> Result:
+        """Runs one trial and waits for it."""
+        ray.get(self._dispatcher.submit.remote(work))
+        return self.collect(work.number)
+
+    def collect(self, number: int) -> Result:
+        """The result of a finished trial, once."""
+        result: Result = ray.get(self._dispatcher.collect.remote(number))
+        return result
+
+    def snapshot(self) -> dict[str, GroupState]:
+        """What each group is doing."""
+        states: dict[str, GroupState] = ray.get(self._dispatcher.snapshot.remote())
+        return states
+
+    def stop(self, timeout_s: float = 30.0) -> None:
+        """Ends the groups, gently at first."""
+        if self._dispatcher is None:
+            return
+        ray.get(self._dispatcher.stop.remote())
+        _, late = ray.wait(self._runs, num_returns=len(self._runs), timeout=timeout_s)
+        for host in self._hosts if late else []:
+            ray.kill(host)
+        ray.kill(self._dispatcher)
+        self._dispatcher = None
