@@ -54,7 +54,7 @@ class DataConfig(Block):
     split_seed: int = Field(default=0, ge=0)
     """Seed of the split; part of the problem, so not the same thing as the trial's seed."""
     min_group_rows: int = Field(default=10, ge=2)
-    """Least rows of a group, and of positives and of negatives in it, in the judged split."""
+    """Least positives and least negatives of each group in a judged split: below it a rate is an error, not a guess."""
 
     @field_validator("table")
     @classmethod

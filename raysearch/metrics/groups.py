@@ -141,11 +141,10 @@ def check(cube: CountCube, min_group_rows: int) -> None:
         raise UndefinedRateError(f"there is one group, {list(cube.groups)}: differences between groups need two")
     for name, counts in zip(cube.groups, cube.counts, strict=True):
         negatives, positives = counts.sum(axis=1).tolist()
-        least = min(negatives, positives)
-        if least == 0 or negatives + positives < min_group_rows:
+        if min(negatives, positives) < max(1, min_group_rows):
             raise UndefinedRateError(
-                f"group '{name}' has {negatives + positives} judged rows ({positives} positive, {negatives} negative); "
-                f"it needs at least {min_group_rows}, and one of each. Judge more rows, or lower data.min_group_rows."
+                f"group '{name}' has {negatives + positives} judged rows, {positives} positive and {negatives} negative; "
+                f"data.min_group_rows asks for {min_group_rows} of each. Judge more rows, or lower it."
             )
 
 

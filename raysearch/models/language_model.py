@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
@@ -104,7 +105,7 @@ def load(config: ModelConfig, device: torch.device | str = "cpu") -> LanguageMod
             use_safetensors=True,
             **common,
         )
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
         raise AssetError(_load_failure(config, files, error)) from error
     tokenizer.padding_side = "right"
     model.to(device).eval().requires_grad_(False)

@@ -116,3 +116,38 @@ def _line(record: TrialRecord, elapsed: str) -> Text:
         broken = [name for name, violation in record.constraints.items() if violation > 0]
         line.append(f"  infeasible: {'; '.join(broken)}", style="yellow")
     return line
+
+
+class Bar:
+    """An observer of one trial with a bar a stage, for a trial that runs alone.
+
+    Args:
+        console: where to write.
+        title: what runs.
+    """
+
+    def __init__(self, console: Console, title: str) -> None:
+        self._title = title
+        self._progress = Progress(
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console,
+            transient=True,
+        )
+        self._task = self._progress.add_task(title, total=None)
+
+    def __enter__(self) -> Bar:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def stage(self, name: str) -> None:
+        """A new stage."""
+        self._progress.reset(self._task, description=f"{self._title}: {name}", total=None)
+
+    def progress(self, done: int, total: int, values: dict[str, float]) -> None:
+        """Within the stage."""
+        self._progress.update(self._task, completed=done, total=total)
+
+    def show(self, title: str, value: Any) -> None:
+        """Not shown."""

@@ -1,0 +1,99 @@
+"""Rows of a table -> training, validation and test rows: stratified by label and group, disjoint, nested.
+
+All rows are put into one sequence in which every stretch holds the strata in their proportions. The test rows are the
+first stretch, validation the next, training the rest. So a seed fixes the test rows whatever else is asked for, and
+more training rows are the same rows and some more: trials at different sizes are judged on the same people.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from raysearch.config.schema import DataConfig
+from raysearch.datasets.table import TableData
+from raysearch.errors import DataError
+
+DEFAULT_SHARE = 0.2
+"""Share of the table for the validation and for the test split where the configuration leaves their size open."""
+
+
+@dataclass(frozen=True, eq=False)
+class Splits:
+    """Row positions of each split, in the order drawn."""
+
+    train: NDArray[np.int64]
+    validation: NDArray[np.int64]
+    test: NDArray[np.int64]
+
+
+def split_rows(table: TableData, config: DataConfig) -> Splits:
+    """Draws the three splits.
+
+    ``test_rows`` and ``validation_rows`` of None are a fifth of the table each; ``train_rows`` of None is what is left.
+    With four strata, a split's count of each is within three rows of its share of the table, mostly within one.
+
+    Raises:
+        DataError: not enough rows, a group too small in a judged split, or no such sensitive attribute.
+    """
+    groups = table.groups(config.sensitive)
+    total = len(table.target)
+    test = _size(config.test_rows, total)
+    validation = _size(config.validation_rows, total)
+    left = total - test - validation
+    train = max(left, 1) if config.train_rows is None else config.train_rows
+    if train > left:
+        raise DataError(
+            f"data: table '{table.name}' has {total} rows, but train_rows {train} + validation_rows {validation} + "
+            f"test_rows {test} = {train + validation + test} are asked for. Lower one of them, to {total} together."
+        )
+    order = _sequence(table.target, groups, config.split_seed)
+    splits = Splits(
+        train=order[test + validation : test + validation + train],
+        validation=order[test : test + validation],
+        test=order[:test],
+    )
+    for name, rows in (("validation", splits.validation), ("test", splits.test)):
+        _check_groups(table, config, groups, name, rows)
+    if len(np.unique(table.target[splits.train])) < 2:
+        raise DataError(
+            f"data: the {train} training rows of '{table.name}' hold one label only. Raise data.train_rows."
+        )
+    return splits
+
+
+def _size(rows: int | None, total: int) -> int:
+    return round(DEFAULT_SHARE * total) if rows is None else rows
+
+
+def _sequence(target: NDArray[np.int64], groups: NDArray[Any], seed: int) -> NDArray[np.int64]:
+    """All rows, in random order within a stratum, the strata interleaved evenly.
+
+    Row k of a stratum of m rows goes to place (k + u)/m with one random u in (0, 1) for the stratum, so that any
+    stretch of places holds each stratum's share of it within one row.
+    """
+    rng = np.random.default_rng([seed, 0x5B117])
+    place = np.empty(len(target))
+    for group in np.unique(groups):
+        for label in (0, 1):
+            rows = np.flatnonzero((groups == group) & (target == label))
+            shift = rng.uniform()
+            place[rng.permutation(rows)] = (np.arange(len(rows)) + shift) / max(len(rows), 1)
+    return np.argsort(place, kind="stable").astype(np.int64)
+
+
+def _check_groups(
+    table: TableData, config: DataConfig, groups: NDArray[Any], split: str, rows: NDArray[np.int64]
+) -> None:
+    for group in table.sensitive[config.sensitive]:
+        for label, word in ((1, "positive"), (0, "negative")):
+            size = int(np.sum((groups[rows] == group) & (table.target[rows] == label)))
+            if size < config.min_group_rows:
+                raise DataError(
+                    f"data: the {split} split ({len(rows)} rows of '{table.name}') has {size} {word} rows of the group "
+                    f"{config.sensitive}={group}, and min_group_rows asks for {config.min_group_rows}. Raise "
+                    f"data.{split}_rows, or lower data.min_group_rows and accept wide intervals."
+                )

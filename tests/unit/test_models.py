@@ -1,0 +1,88 @@
+"""Loading refuses what it should; adapters leave no trace."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from raysearch.config.schema import LoraConfig, ModelConfig
+from raysearch.errors import AssetError
+from raysearch.models import language_model
+from raysearch.models.lora import adapted, target_modules
+from raysearch.models.sources import resolve
+
+
+def test_a_missing_model_names_the_remedy() -> None:
+    with pytest.raises(AssetError, match=r"model './nowhere': no such folder.*hub id"):
+        resolve(ModelConfig(source="./nowhere"))
+
+
+def test_a_misspelt_name_gets_a_suggestion() -> None:
+    with pytest.raises(AssetError, match="Did you mean 'smollm2-135m'"):
+        resolve(ModelConfig(source="smollm2_135m"))
+
+
+def test_pickled_weights_are_never_loaded(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "pytorch_model.bin").write_bytes(b"")
+    with pytest.raises(AssetError, match=r"needs config.json and \*.safetensors.*pytorch_model.bin"):
+        resolve(ModelConfig(source=str(tmp_path)))
+
+
+def test_a_damaged_model_is_one_line(tiny_model: Path, tmp_path: Path) -> None:
+    for file in tiny_model.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    weights = tmp_path / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:100])
+    with pytest.raises(AssetError, match="could not load") as caught:
+        language_model.load(ModelConfig(source=str(tmp_path)))
+    assert "\n" not in str(caught.value)
+
+
+def test_the_digest_follows_the_weights(tiny_model: Path, tmp_path: Path) -> None:
+    for file in tiny_model.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    assert resolve(ModelConfig(source=str(tmp_path))).digest == resolve(ModelConfig(source=str(tiny_model))).digest
+    weights = tmp_path / "model.safetensors"
+    data = bytearray(weights.read_bytes())
+    data[-1] ^= 1
+    weights.write_bytes(bytes(data))
+    assert resolve(ModelConfig(source=str(tmp_path))).digest != resolve(ModelConfig(source=str(tiny_model))).digest
+
+
+def test_a_model_whose_logits_are_not_its_head_is_refused(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(language_model, "logits", lambda model, hidden: torch.zeros(*hidden.shape[:-1], 1))
+    with pytest.raises(AssetError, match="not its head applied to its backbone"):
+        language_model.load(ModelConfig(source=str(tiny_model)))
+
+
+def test_an_adapter_starts_as_the_identity_and_leaves_no_trace(tiny_lm) -> None:
+    ids = torch.tensor([[5, 17, 44, 9]])
+    before = tiny_lm.model(ids).logits
+    with adapted(tiny_lm, LoraConfig(rank=2), seed=3) as wrapped:
+        assert torch.equal(wrapped(ids).logits, before)
+        trainable = [p for p in wrapped.parameters() if p.requires_grad]
+        with torch.no_grad():
+            for parameter in trainable:
+                parameter.add_(0.5)
+        assert not torch.equal(wrapped(ids).logits, before)
+    assert torch.equal(tiny_lm.model(ids).logits, before)
+    assert not any("lora" in name for name, _ in tiny_lm.model.named_modules())
+    assert not any(p.requires_grad for p in tiny_lm.model.parameters())
+
+
+def test_an_adapter_comes_off_after_an_error(tiny_lm) -> None:
+    with pytest.raises(RuntimeError, match="boom"), adapted(tiny_lm, LoraConfig(rank=2), seed=0):
+        raise RuntimeError("boom")
+    assert not any("lora" in name for name, _ in tiny_lm.model.named_modules())
+
+
+def test_last_layers_and_attention_choose_modules(tiny_lm) -> None:
+    everything = target_modules(tiny_lm.model, LoraConfig())
+    last = target_modules(tiny_lm.model, LoraConfig(last_layers=1))
+    attention = target_modules(tiny_lm.model, LoraConfig(target="attention"))
+    assert len(everything) == 14
+    assert set(last) == {name for name in everything if ".1." in name}
+    assert set(attention) == {name for name in everything if "self_attn" in name}
