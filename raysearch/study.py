@@ -181,7 +181,8 @@ def _tune(searcher: Any, pool: Any, run: RunFolder, total: int) -> None:
 
     trainable = functools.partial(run_on_group, dispatcher=pool.dispatcher_name, namespace=pool.namespace)
     tuner = tune.Tuner(
-        tune.with_resources(trainable, {"cpu": 0}),
+        # The work is done in the groups: a trial itself needs nothing, and Ray wants at least a byte to be named.
+        tune.with_resources(trainable, {"cpu": 0, "memory": 1}),
         tune_config=tune.TuneConfig(
             search_alg=searcher,
             num_samples=total,

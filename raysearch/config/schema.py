@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from raysearch import registry
 
@@ -132,6 +132,10 @@ class NeutralTextConfig(Block):
     max_length_tokens: int = Field(default=32, ge=4)
 
 
+LossName = Annotated[str, AfterValidator(lambda name: _known("loss", name))]
+"""Checked key by key, so that an error names the key."""
+
+
 class UnlearningConfig(Block):
     steps: int = Field(default=40, ge=1)
     """Optimiser steps."""
@@ -143,7 +147,7 @@ class UnlearningConfig(Block):
     """Share of the steps with rising learning rate; it then falls linearly to zero."""
     max_grad_norm: float = Field(default=1.0, gt=0.0)
     """Gradients are clipped to this norm."""
-    losses: dict[str, LossTermConfig] = Field(
+    losses: dict[LossName, LossTermConfig] = Field(
         default={
             "gradient_ascent": LossTermConfig(weight=0.02),
             "learn": LossTermConfig(weight=0.02),
@@ -155,13 +159,6 @@ class UnlearningConfig(Block):
     """Terms of the composite loss by name; the parameter `unlearning.losses.kl.weight` is the lambda of KL."""
     lora: LoraConfig = LoraConfig()
     neutral: NeutralTextConfig = NeutralTextConfig()
-
-    @field_validator("losses")
-    @classmethod
-    def _losses_known(cls, value: dict[str, LossTermConfig]) -> dict[str, LossTermConfig]:
-        for name in value:
-            _known("loss", name)
-        return value
 
 
 class DownstreamConfig(Block):
@@ -244,20 +241,18 @@ def _metric_known(name: str) -> str:
     return name
 
 
+MetricName = Annotated[str, AfterValidator(_metric_known)]
+
+
 class ConstraintConfig(Block):
     """A bound on a metric. Exactly one of `at_least` and `at_most`."""
 
-    metric: str
+    metric: MetricName
     at_least: float | None = None
     at_most: float | None = None
     relative_to: Literal["zero", "baseline", "majority_rate"] = "zero"
     """baseline: the bound is added to the baseline's value (at_least: -0.02 is 'at most 0.02 below it').
     majority_rate: to the share of the larger label in the judged split."""
-
-    @field_validator("metric")
-    @classmethod
-    def _known(cls, value: str) -> str:
-        return _metric_known(value)
 
     @model_validator(mode="after")
     def _one_bound(self) -> ConstraintConfig:
@@ -311,7 +306,7 @@ class StudyConfig(Block):
     trial: Any
     """The search space: a trial's configuration in which any leaf may be !float, !int or !choice."""
     search: SearchConfig = SearchConfig()
-    objectives: dict[str, Literal["minimize", "maximize"]] = Field(
+    objectives: dict[MetricName, Literal["minimize", "maximize"]] = Field(
         default={
             "intrinsic_gap": "minimize",
             "demographic_parity_difference": "minimize",
@@ -323,10 +318,3 @@ class StudyConfig(Block):
     constraints: tuple[ConstraintConfig, ...] = Field(default=(), strict=False)
     anchors: AnchorsConfig = AnchorsConfig()
     workers: WorkersConfig = WorkersConfig()
-
-    @field_validator("objectives")
-    @classmethod
-    def _metrics_known(cls, value: dict[str, str]) -> dict[str, str]:
-        for name in value:
-            _metric_known(name)
-        return value

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from raysearch.errors import ConfigError, Problem
@@ -45,7 +45,7 @@ class Int:
 
 @dataclass(frozen=True)
 class Choice:
-    """One of some options: scalars, null, or blocks that may hold distributions themselves."""
+    """One of some options: scalars, null, or blocks that may hold distributions themselves. ``default`` is a label."""
 
     options: tuple[Any, ...]
     default: Any = None
@@ -56,6 +56,7 @@ class Choice:
 
 Distribution = Float | Int | Choice
 Chooser = Callable[[str, Distribution], Any]
+Conditions = tuple[tuple[str, Any], ...]
 
 
 @dataclass(frozen=True)
@@ -66,11 +67,30 @@ class Parameter:
         name: dotted path.
         distribution: what it is sampled from.
         conditions: (name of a choice, label) pairs that must hold for it to exist.
+        alternatives: more such conditions, where several options of a choice hold the same parameter.
     """
 
     name: str
     distribution: Distribution
-    conditions: tuple[tuple[str, Any], ...] = ()
+    conditions: Conditions = ()
+    alternatives: tuple[Conditions, ...] = ()
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A configuration worth trying before a study starts: one parameter at an end, the others at their defaults.
+
+    Attributes:
+        name: the parameter; empty for the defaults of a space without parameters.
+        value: where it was put.
+        params: all parameters of the configuration.
+        config: the configuration, plain values.
+    """
+
+    name: str
+    value: Any
+    params: dict[str, Any]
+    config: dict[str, Any]
 
 
 def _suffix(log: bool, step: float | None) -> str:
@@ -78,18 +98,19 @@ def _suffix(log: bool, step: float | None) -> str:
 
 
 def labels(choice: Choice) -> tuple[Any, ...]:
-    """What stands for each option among the parameters: a scalar itself, a block's kind, mode or name, or a number.
+    """What stands for each option among the parameters.
 
-    A block's entry counts only when it is constant and tells all options apart; null is ``none``.
+    A scalar stands for itself and null is ``none``. Blocks go by their ``mode``, ``kind`` or ``name``, if that entry is
+    constant and tells all options apart, else by their number: ``option_1``.
     """
-    for key in ("kind", "mode", "name"):
-        named = [_scalar_label(option) if not isinstance(option, dict) else option.get(key) for option in choice.options]
-        if all(isinstance(n, bool | int | float | str) for n in named) and len(set(named)) == len(named):
+    for key in ("mode", "kind", "name"):
+        named = [option.get(key) if isinstance(option, dict) else _scalar_label(option) for option in choice.options]
+        blocks = [name for name, option in zip(named, choice.options, strict=True) if isinstance(option, dict | list)]
+        if blocks and all(isinstance(name, str) for name in blocks) and len(set(map(str, named))) == len(named):
             return tuple(named)
-    blocks = [isinstance(option, dict | list) for option in choice.options]
     return tuple(
-        f"option_{index}" if block else _scalar_label(option)
-        for index, (option, block) in enumerate(zip(choice.options, blocks, strict=True))
+        f"option_{index}" if isinstance(option, dict | list) else _scalar_label(option)
+        for index, option in enumerate(choice.options)
     )
 
 
@@ -102,7 +123,12 @@ def _scalar_label(option: Any) -> Any:
     return "none" if option is None else option
 
 
-def walk(tree: Any, choose: Chooser) -> tuple[dict[str, Any], Any]:
+def same(one: Any, other: Any) -> bool:
+    """Whether two labels are the same: 1 and 1.0 are, 1 and true are not."""
+    return bool(one == other) and isinstance(one, bool) == isinstance(other, bool)
+
+
+def walk(tree: Any, choose: Chooser) -> tuple[dict[str, Any], dict[str, Any]]:
     """Goes through a space and asks for a value at each leaf that exists under the answers so far.
 
     Args:
@@ -121,7 +147,7 @@ def walk(tree: Any, choose: Chooser) -> tuple[dict[str, Any], Any]:
         if isinstance(node, Choice):
             value = choose(path, node)
             params[path] = value
-            return visit(_option(node, value, path), path)
+            return visit(node.options[option_index(node, value, path)], path)
         if isinstance(node, Float | Int):
             params[path] = choose(path, node)
             return params[path]
@@ -140,49 +166,69 @@ def join(path: str, key: object) -> str:
     return f"{path}.{key}" if path else str(key)
 
 
-def _option(choice: Choice, value: Any, path: str) -> Any:
-    for name, option in zip(labels(choice), choice.options, strict=True):
-        if name == value and type(name) is type(value):
-            return option
-    rule = f"no option '{value}'. {suggestion(str(value), map(str, labels(choice)))}"
-    raise ConfigError([Problem("", path, rule)])
+def option_index(choice: Choice, value: Any, path: str) -> int:
+    """Which option a label stands for.
+
+    Raises:
+        ConfigError: none.
+    """
+    names = labels(choice)
+    for index, name in enumerate(names):
+        if same(name, value):
+            return index
+    raise ConfigError([Problem("", path, f"no option '{value}'. {suggestion(str(value), map(str, names))}")])
 
 
-def assemble(tree: Any, params: Mapping[str, Any]) -> Any:
+def assemble(tree: Any, params: Mapping[str, Any]) -> dict[str, Any]:
     """The configuration of given parameter values.
 
     Raises:
-        ConfigError: a parameter that is missing, or that does not exist under the others' values.
+        ConfigError: a parameter that is missing, that does not exist under the others' values, or whose value is not
+            one that its distribution can give.
     """
-    missing: list[Problem] = []
+    problems: list[Problem] = []
 
     def choose(name: str, leaf: Distribution) -> Any:
-        if name in params:
-            return params[name]
-        missing.append(Problem("", name, "this parameter has no value"))
-        return default(leaf)
+        if name not in params:
+            problems.append(Problem("", name, f"this parameter has no value; it is {leaf}"))
+            return default(leaf)
+        value = params[name]
+        if isinstance(leaf, Int) and isinstance(value, float) and value.is_integer():
+            value = int(value)  # a table with gaps holds whole numbers as floats
+        if not _possible(leaf, value):
+            problems.append(Problem("", name, f"{value!r} is not {leaf}"))
+            return default(leaf)
+        return value
 
     used, config = walk(tree, choose)
-    extra = [
+    problems += [
         Problem("", name, f"no such parameter here. {suggestion(name, used)}") for name in params if name not in used
     ]
-    if missing or extra:
-        raise ConfigError([*missing, *extra])
+    if problems:
+        raise ConfigError(problems)
     return config
+
+
+def _possible(leaf: Distribution, value: Any) -> bool:
+    if isinstance(leaf, Choice):
+        return any(same(name, value) for name in labels(leaf))
+    kind = int if isinstance(leaf, Int) else (int, float)
+    return isinstance(value, kind) and not isinstance(value, bool) and leaf.low <= value <= leaf.high
 
 
 def default(leaf: Distribution) -> Any:
     """A distribution's ``default``, else its first option, its middle, or on a log scale its geometric middle."""
-    if isinstance(leaf, Choice):
-        if leaf.default is not None:
-            return leaf.default
-        return label(leaf, 0)
     if leaf.default is not None:
         return leaf.default
-    middle = math.sqrt(leaf.low * leaf.high) if leaf.log else (leaf.low + leaf.high) / 2
+    if isinstance(leaf, Choice):
+        return label(leaf, 0)
+    low, high = leaf.low, leaf.high
+    middle = math.sqrt(low) * math.sqrt(high) if leaf.log else low / 2 + high / 2
     if leaf.step:
-        middle = leaf.low + round((middle - leaf.low) / leaf.step) * leaf.step
-    return round(middle) if isinstance(leaf, Int) else middle
+        middle = low + round((middle - low) / leaf.step) * leaf.step
+    if isinstance(leaf, Int):
+        middle = round(middle)
+    return min(max(middle, low), high)
 
 
 def defaults(tree: Any) -> dict[str, Any]:
@@ -191,25 +237,44 @@ def defaults(tree: Any) -> dict[str, Any]:
 
 
 def parameters(tree: Any) -> dict[str, Parameter]:
-    """All parameters that may exist, with the choices under which they do."""
-    found: dict[str, Parameter] = {}
+    """All parameters that may exist, with the choices under which they do.
 
-    def visit(node: Any, path: str, conditions: tuple[tuple[str, Any], ...]) -> None:
+    Raises:
+        ConfigError: one name with two different distributions, in two options of a choice.
+    """
+    found: dict[str, Parameter] = {}
+    problems: list[Problem] = []
+    for name, leaf, conditions in leaves(tree):
+        known = found.get(name)
+        if known is None:
+            found[name] = Parameter(name, leaf, conditions)
+        elif known.distribution == leaf:
+            found[name] = replace(known, alternatives=(*known.alternatives, conditions))
+        else:
+            rule = f"one parameter, two distributions: {known.distribution}; {leaf}. Give it the same in every option."
+            problems.append(Problem("", name, rule))
+    if problems:
+        raise ConfigError(problems)
+    return found
+
+
+def leaves(tree: Any) -> Iterator[tuple[str, Distribution, Conditions]]:
+    """Every distribution of a space with its name and the choices that it is under, in the order of the file."""
+
+    def visit(node: Any, path: str, conditions: Conditions) -> Iterator[tuple[str, Distribution, Conditions]]:
+        if isinstance(node, Float | Int | Choice):
+            yield path, node, conditions
         if isinstance(node, Choice):
-            found[path] = Parameter(path, node, conditions)
             for name, option in zip(labels(node), node.options, strict=True):
-                visit(option, path, (*conditions, (path, name)))
-        elif isinstance(node, Float | Int):
-            found[path] = Parameter(path, node, conditions)
+                yield from visit(option, path, (*conditions, (path, name)))
         elif isinstance(node, dict):
             for key, child in node.items():
-                visit(child, join(path, key), conditions)
+                yield from visit(child, join(path, key), conditions)
         elif isinstance(node, list | tuple):
             for index, child in enumerate(node):
-                visit(child, f"{path}[{index}]", conditions)
+                yield from visit(child, f"{path}[{index}]", conditions)
 
-    visit(tree, "", ())
-    return found
+    return visit(tree, "", ())
 
 
 def ends(leaf: Distribution) -> tuple[Any, ...]:
@@ -217,16 +282,22 @@ def ends(leaf: Distribution) -> tuple[Any, ...]:
     return labels(leaf) if isinstance(leaf, Choice) else (leaf.low, leaf.high)
 
 
-def end_points(tree: Any) -> Iterator[tuple[str, Any, Any]]:
-    """Each parameter at each of its ends, all others at their defaults: (name, value, configuration).
-
-    A parameter under a choice is tried with that choice. A space without parameters gives its one configuration.
-    """
+def probes(tree: Any) -> Iterator[Probe]:
+    """Each parameter at each of its ends, all others at their defaults; a parameter under a choice, with that choice."""
     everything = parameters(tree)
     if not everything:
-        yield "", None, walk(tree, lambda _, leaf: default(leaf))[1]
+        yield Probe("", None, *walk(tree, lambda _, leaf: default(leaf)))
     for name, parameter in everything.items():
-        for value in ends(parameter.distribution):
-            fixed = {**dict(parameter.conditions), name: value}
-            _, config = walk(tree, lambda path, leaf, fixed=fixed: fixed.get(path, default(leaf)))  # type: ignore[misc]
-            yield name, value, config
+        for conditions in (parameter.conditions, *parameter.alternatives):
+            for value in ends(parameter.distribution):
+                yield Probe(name, value, *_defaults_but(tree, {**dict(conditions), name: value}))
+
+
+def _defaults_but(tree: Any, fixed: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    return walk(tree, lambda path, leaf: fixed.get(path, default(leaf)))
+
+
+def end_points(tree: Any) -> Iterator[tuple[str, Any, dict[str, Any]]]:
+    """``probes`` as (name, value, configuration)."""
+    for probe in probes(tree):
+        yield probe.name, probe.value, probe.config

@@ -1,7 +1,7 @@
 """A run's folder: what lies where, and who may write.
 
-    RUN/study.yaml         the study as given, overrides applied: loads again by itself
-    RUN/manifest.json      when, with what command, versions and digests
+    RUN/study.yaml         the study as given
+    RUN/manifest.json      when, with what command and what overrides
     RUN/ledger/            one file a trial: the truth (``store.py``)
     RUN/ledger.parquet     a copy of it for pandas
     RUN/optuna.journal     Optuna's own journal of the study
@@ -56,7 +56,7 @@ class RunFolder:
     def study(self) -> Study:
         """The study that this run was started with."""
         path = self.path / "study.yaml"
-        return Study.from_text(path.read_text(encoding="utf-8"), path)
+        return Study.from_text(path.read_text(encoding="utf-8"), path, self.manifest().get("overrides", ()))
 
     def manifest(self) -> dict[str, Any]:
         """What ``create`` wrote down."""

@@ -162,6 +162,10 @@ class ParetoSearcher(Searcher):
                 tell(self._study, asked, Verdict(None, {}, reason))
         self._out.clear()
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing: Tune pickles its arguments for a restore that is never made; see ``save``."""
+        return {}
+
     def save(self, checkpoint_path: str) -> None:
         """Nothing: the ledger is the truth, and a pickle of Optuna's storage would carry its address."""
 

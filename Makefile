@@ -1,0 +1,38 @@
+# raysearch: `make demo` runs the main job, `make test` passes the tests; each sets up what is missing.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+TORCH := $(shell sed -n 's/^\(torch==.*\)$$/\1/p' constraints.txt)
+SPACE ?= demo
+
+.PHONY: help demo test check golden clean venv
+help:            ## Show this help
+	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed 's/: .*## /\t/' | expand -t 12
+
+demo: $(STAMP)   ## Fetch the real model and table, search, show the front (SPACE=german_credit for another)
+	$(BIN)/raysearch run $(SPACE)
+
+test: check      ## Check the code, then run all tests
+	$(BIN)/python -m pytest
+
+check: $(STAMP)  ## Format, lint, types, floors
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+golden: $(STAMP) ## Write the golden files anew; look at the difference before you commit it
+	RAYSEARCH_GOLDEN=1 $(BIN)/python -m pytest tests/golden
+
+clean: ##        Remove the environment and caches; runs stay
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache build dist
+
+venv: $(STAMP)   ## Make .venv and install everything, pinned
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "raysearch needs Python 3.11 or newer; say which: make PYTHON=python3.11"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@echo "installing pinned packages into $(VENV): torch first, then the rest (a few minutes)"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(TORCH)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	@touch $@
