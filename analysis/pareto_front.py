@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
+import pandas as pd
 from rich.console import Console
 
 from raysearch.errors import UserError
@@ -32,26 +34,33 @@ def main() -> int:
         table, study = read_frame(arguments.run), read_study(arguments.run)
         objectives = study.config.objectives
         Console().print(front_table(table, objectives))
-        front = pareto_front(table, objectives)
-        if arguments.csv:
-            front.to_csv(arguments.csv, index=False)
-        if arguments.parquet:
-            front.to_parquet(arguments.parquet, index=False)
-        if arguments.latex:
-            columns = ["trial", "stage", *(f"metric.{name}" for name in objectives)]
-            rows = front[columns].rename(columns=lambda name: name.removeprefix("metric.").replace("_", " "))
-            arguments.latex.write_text(rows.to_latex(index=False, float_format="%.3f"), encoding="utf-8")
+        if arguments.png and not (table["state"] == "complete").any():
+            raise UserError(f"{arguments.run}: no complete trial to draw; `raysearch status` says why trials failed")
+        write(pareto_front(table, objectives), objectives, arguments.csv, arguments.parquet, arguments.latex)
         if arguments.png:
-            if not (table["state"] == "complete").any():
-                raise UserError(f"{arguments.run}: no complete trial to draw")
             draw_front(table, objectives, arguments.png, study.config.name)
-    except UserError as error:
+    except (UserError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    except OSError as error:
-        print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
-        return 2
     return 0
+
+
+def write(
+    front: pd.DataFrame, objectives: Mapping[str, str], csv: Path | None, parquet: Path | None, latex: Path | None
+) -> None:
+    """Writes the front's rows to each path that is given."""
+    if csv:
+        front.to_csv(csv, index=False)
+    if parquet:  # a column of Parquet has one type, but a parameter may be a number in one trial and a word in another
+        names = [str(name) for name in front]
+        mixed = [name for name in names if name.startswith("param.") and front[name].dtype == object]
+        front.assign(**{name: front[name].map(str, na_action="ignore") for name in mixed}).to_parquet(
+            parquet, index=False
+        )
+    if latex:
+        columns = ["trial", "stage", *(f"metric.{name}" for name in objectives)]
+        rows = front[columns].rename(columns=lambda name: name.removeprefix("metric.").replace("_", " "))
+        latex.write_text(rows.to_latex(index=False, float_format="%.3f"), encoding="utf-8")
 
 
 if __name__ == "__main__":

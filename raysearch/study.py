@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 import functools
-import json
 import os
+import pickle
 import sys
 import threading
 import time
@@ -87,19 +87,22 @@ def _manifest(study: Study, command: str) -> dict[str, Any]:
 def _search(study: Study, run: RunFolder, chosen: list[Anchor], listener: Listener, address: str | None) -> None:
     import ray
 
+    from raysearch.pipeline.attempt import Attempt
     from raysearch.search.recorder import Recorder, verdict
     from raysearch.search.searcher import ParetoSearcher, Proposal, Verdict, open_study
     from raysearch.workers.pool import WorkerPool
 
     _start_ray(study, address)
     pool = WorkerPool(study.config.workers, (run.path / "ray").resolve())
+    pool.start()  # first of all: the groups come up while the rest is put in order
     recorder = Recorder(study, run)
     problems: list[str] = []
 
     def settle(proposal: Proposal, lost: bool) -> Verdict:
         result = pool.collect(proposal.number)
+        attempt: Attempt | None = None if result.attempt is None else pickle.loads(result.attempt)
         record = recorder.record(
-            proposal, result.attempt, result.reason, result.detail, result.started_at_s, result.finished_at_s
+            proposal, attempt, result.reason, result.detail, result.started_at_s, result.finished_at_s
         )
         listener.finished(record)
         if record.state == "failed" and proposal.anchor == "baseline":
@@ -122,7 +125,6 @@ def _search(study: Study, run: RunFolder, chosen: list[Anchor], listener: Listen
         study.config.workers.groups,
     )
     try:
-        pool.start()
         with _watch(pool, listener):
             _tune(searcher, pool, run, len(chosen) + study.config.search.trials)
     finally:
@@ -161,23 +163,13 @@ def _gpus() -> int:
     return torch.cuda.device_count()
 
 
-def run_on_group(config: dict[str, Any], dispatcher: str, namespace: str) -> None:
-    """Ray Tune's trainable: hands the trial to a worker group and waits. It needs no resources of its own."""
-    import ray
-    from ray import tune
-
-    from raysearch.workers.dispatcher import Work
-
-    actor = ray.get_actor(dispatcher, namespace=namespace)
-    ray.get(actor.submit.remote(Work(config["number"], json.loads(config["config"]))))
-    tune.report({"number": config["number"]})
-
-
 def _tune(searcher: Any, pool: Any, run: RunFolder, total: int) -> None:
     """Runs Ray Tune to the end of the search. Its own files go to RUN/ray; nothing of ours is read from them."""
     os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
     os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", "1")
     from ray import tune
+
+    from raysearch.workers.trainable import run_on_group
 
     trainable = functools.partial(run_on_group, dispatcher=pool.dispatcher_name, namespace=pool.namespace)
     tuner = tune.Tuner(

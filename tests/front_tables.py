@@ -34,7 +34,7 @@ def row(trial: int, values: Sequence[float], **changes: Any) -> dict[str, Any]:
 
 def failed(trial: int) -> dict[str, Any]:
     """A failed trial: no metrics, nothing to judge."""
-    cells = row(trial, (0.0,) * len(OBJECTIVES), state="failed", reason="the unlearning loss stopped being a finite number")
+    cells = row(trial, (0.0,) * len(OBJECTIVES), state="failed", reason="the machine ran out of memory")
     return {name: value for name, value in cells.items() if "." not in name} | {"feasible": None}
 
 

@@ -1,12 +1,12 @@
 """YAML -> a study, strictly: every problem at once, each with file and line, before anything starts. Imports no torch.
 
-    study = load_study("demo", ["unlearning.lr=1e-4"])
-    study.default_trial()
+study = load_study("demo", ["unlearning.lr=1e-4"])
+study.default_trial()
 """
 
 from __future__ import annotations
 
-import io
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,13 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
-from ruamel.yaml import YAML
+from ruamel.yaml.nodes import MappingNode
 
 from raysearch.config import catalog
-from raysearch.config.problems import Places, explain
+from raysearch.config.overrides import apply
+from raysearch.config.problems import Finding, Location, explain
 from raysearch.config.schema import StudyConfig, TrialConfig
-from raysearch.config.space import Choice, Float, Int, assemble, defaults, end_points, ends, join, parameters
-from raysearch.config.yaml_tree import parse
+from raysearch.config.space import Choice, Distribution, Probe, assemble, defaults, parameters, probes
+from raysearch.config.tags import shown
+from raysearch.config.yaml_tree import OVERRIDE, Address, Option, Reader, Tree, address_of, compose, path_of, to_yaml
 from raysearch.errors import ConfigError, Problem
 from raysearch.registry import suggestion
 
@@ -30,7 +32,7 @@ class Study:
     """A validated study.
 
     Attributes:
-        config: all but the space; ``config.trial`` is the space as read.
+        config: all of it; ``config.trial`` is the space.
         space: a trial's configuration with distributions at some leaves.
         path: the file.
         text: its text as given.
@@ -44,43 +46,40 @@ class Study:
     overrides: tuple[str, ...] = ()
 
     @classmethod
-    def from_text(cls, text: str, path: Path, overrides: Sequence[str] = ()) -> Study:
-        """Reads a study from YAML text.
+    def from_text(cls, text: str, path: Path | str, overrides: Sequence[str] = ()) -> Study:
+        """Reads a study from YAML text; ``path`` is where problems are said to be.
 
         Raises:
             ConfigError: all problems that there are.
         """
-        places = Places(str(path))
-        tree = parse(text, str(path))
-        places.add(tree.lines)
-        problems = [Problem(f"{path}:{line}", _shown(at), rule) for at, line, rule in tree.problems]
-        if not isinstance(tree.value, dict):
-            what = "is empty" if tree.value is None else f"holds {type(tree.value).__name__}, not keys and values"
+        root = compose(text, str(path))
+        if not isinstance(root, MappingNode):
+            what = "is empty" if root is None else "holds no keys and values"
             raise ConfigError([Problem(f"{path}:1", "", f"{what}; a study needs at least `name:` and `trial:`")])
-        data: dict[str, Any] = tree.value
-        for setting in overrides:
-            problems += _override(data, setting, places)
-        space = data.get("trial")
-        outside = {key: value for key, value in data.items() if key != "trial"}
-        problems += _outside(data, places)
-        config, found = _validated(StudyConfig, {**outside, "trial": space}, places, "")
+        changed, kept, problems = apply(root, overrides)
+        reader = Reader(str(path), changed)
+        data = reader.read(root)
+        del kept
+        tree = reader.tree
+        problems += tree.problems
+        config, found = _check_study(data, tree)
         problems += found
-        if isinstance(space, dict):
-            problems += _check_space(space, places)
-        elif space is not None:
-            problems.append(Problem(places.of("trial"), "trial", "needs keys and values, a trial's configuration"))
-        problems = _first_causes(problems)
         if problems or config is None:
-            raise ConfigError(problems)
-        return cls(config, space, path, text, tuple(overrides))
+            raise ConfigError(_in_order(problems))
+        return cls(config, data["trial"], Path(path), text, tuple(overrides))
 
     def trial(self, params: Mapping[str, Any]) -> TrialConfig:
         """The configuration of given parameter values.
 
         Raises:
-            ConfigError: a parameter missing, unknown, or out of the schema's bounds.
+            ConfigError: a parameter missing, unknown, or not one that its distribution gives.
         """
-        return TrialConfig.model_validate(assemble(self.space, params))
+        config = assemble(self.space, params)
+        try:
+            return TrialConfig.model_validate(config)
+        except ValidationError as error:
+            found = explain(TrialConfig, config, error)
+            raise ConfigError([Problem(str(self.path), path_of(f.location), f.message) for f in found]) from None
 
     def default_trial(self) -> TrialConfig:
         """The configuration with every distribution at its default."""
@@ -99,129 +98,132 @@ def load_study(source: str | Path, overrides: Sequence[str] = ()) -> Study:
         ConfigError: all problems at once.
     """
     path = Path(source).expanduser()
-    if not path.exists() and str(source) in catalog.names():
-        path = catalog.find(str(source))
-    if not path.is_file():
-        what = "is a folder; give a YAML file" if path.is_dir() else "no such file"
-        remedy = "" if path.is_dir() else f", and no shipped study. {suggestion(str(source), catalog.names())}"
-        raise ConfigError([Problem(str(source), "", what + remedy)])
+    if not path.is_file() and str(source) in catalog.names():
+        path = _short(catalog.find(str(source)))
+    return Study.from_text(_text(path, str(source)), path, overrides)
+
+
+def _text(path: Path, source: str) -> str:
     try:
-        text = path.read_text(encoding="utf-8")
+        raw = path.read_bytes()
+        return raw.decode("utf-8-sig")
+    except (FileNotFoundError, NotADirectoryError):
+        rule = f"no such file, and no shipped study has this name. {suggestion(source, catalog.names())}"
+        raise ConfigError([Problem(source, "", rule)]) from None
+    except IsADirectoryError:
+        raise ConfigError([Problem(source, "", "is a folder; give a YAML file in it")]) from None
     except UnicodeDecodeError as error:
-        raise ConfigError([Problem(str(path), "", f"is not UTF-8 text (byte {error.start}); save it as UTF-8")]) from None
-    except OSError as error:
-        raise ConfigError([Problem(str(path), "", f"cannot be read: {error.strerror}")]) from None
-    return Study.from_text(text, path, overrides)
+        line = raw.count(b"\n", 0, error.start) + 1
+        rule = f"byte 0x{raw[error.start]:02x} is not UTF-8; save the file as UTF-8"
+        raise ConfigError([Problem(f"{source}:{line}", "", rule)]) from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise ConfigError(
+            [Problem(source, "", f"cannot be read: {reason}; give a YAML file that you may read")]
+        ) from None
+
+
+def _short(path: Path) -> Path:
+    """Relative to the working folder where that is above it: a shipped study's full path would fill the screen."""
+    relative = os.path.relpath(path)
+    return path if relative.startswith("..") else Path(relative)
+
+
+def read_trial(text: str, origin: str = "trial.yaml") -> TrialConfig:
+    """A trial's configuration from YAML text without distributions: what ``dump`` writes.
+
+    Raises:
+        ConfigError: all problems at once.
+    """
+    reader = Reader(origin)
+    data = reader.read(compose(text, origin))
+    config: TrialConfig | None
+    config, found = _validate(TrialConfig, {} if data is None else data)
+    problems = [_problem(reader.tree, finding, finding.location) for finding in found]
+    if reader.tree.problems or config is None:
+        raise ConfigError(_in_order([*reader.tree.problems, *filter(None, problems)]))
+    return config
 
 
 def dump(config: BaseModel) -> str:
     """A configuration as YAML text that loads again to the same configuration."""
-    stream = io.StringIO()
-    yaml = YAML(typ="safe", pure=True)
-    yaml.default_flow_style = False
-    yaml.dump(config.model_dump(mode="json"), stream)
-    return stream.getvalue()
+    return to_yaml(config.model_dump(mode="json"))
 
 
-def _first_causes(problems: Sequence[Problem]) -> list[Problem]:
-    """Drops repetitions, and what follows at a path from an earlier problem at the same path."""
-    kept: dict[tuple[str, str], Problem] = {}
-    for problem in problems:
-        kept.setdefault((problem.path, "" if problem.path else problem.message), problem)
-    return list(kept.values())
-
-
-def _shown(path: str) -> str:
-    return path.removeprefix("trial.")
-
-
-def _validated(
-    kind: type[BaseModel], data: Any, places: Places, prefix: str, option: int = 0
-) -> tuple[Any, list[Problem]]:
+def _validate(model: type[Any], data: Any) -> tuple[Any, list[Finding]]:
     try:
-        return kind.model_validate(data), []
+        return model.model_validate(data), []
     except ValidationError as error:
-        return None, [
-            Problem(places.of(join(prefix, path) if prefix else path, option), path, rule)
-            for path, rule in (explain(kind, data, item) for item in error.errors())
-        ]
+        return None, explain(model, data, error)
 
 
-def _outside(data: dict[str, Any], places: Places) -> list[Problem]:
-    """Distributions are for trials: elsewhere there is nothing that could sample them."""
-    found = []
-
-    def visit(node: Any, path: str) -> None:
-        if isinstance(node, Float | Int | Choice):
-            found.append(Problem(places.of(path), path, "a distribution can stand only under `trial:`; give one value"))
-        elif isinstance(node, dict):
-            for key, child in node.items():
-                visit(child, join(path, key))
-        elif isinstance(node, list):
-            for index, child in enumerate(node):
-                visit(child, f"{path}[{index}]")
-
-    for key, value in data.items():
-        if key != "trial":
-            visit(value, key)
-    return found
+def _problem(tree: Tree, finding: Finding, address: Address, before: str = "", after: str = "") -> Problem | None:
+    """A finding with its place; None where an earlier problem at that place explains it."""
+    if tree.is_spoiled(address):
+        return None
+    return Problem(tree.place(address), path_of(address), f"{before}{finding.message}{after}")
 
 
-def _check_space(space: dict[str, Any], places: Places) -> list[Problem]:
+def _check_study(data: dict[str, Any], tree: Tree) -> tuple[StudyConfig | None, list[Problem]]:
+    config, findings = _validate(StudyConfig, data)
+    problems = [_problem(tree, finding, finding.location) for finding in findings]
+    space = data.get("trial")
+    if isinstance(space, dict):
+        problems += _check_space(space, tree)
+    elif "trial" in data:
+        rule = f"must be a block, a trial's configuration, got {shown(space)}"
+        problems.append(_problem(tree, Finding(("trial",), rule), ("trial",)))
+    return config, [problem for problem in problems if problem is not None]
+
+
+def _check_space(space: dict[str, Any], tree: Tree) -> list[Problem]:
     """Tries the defaults, then every parameter at each of its ends."""
-    everything = parameters(space)
-    start = assemble(space, defaults(space))
-    _, problems = _validated(TrialConfig, start, places, "trial")
-    known = {(problem.path, problem.message) for problem in problems}
-    for name, value, config in end_points(space):
-        option = ends(everything[name].distribution).index(value) if name else 0
-        _, found = _validated(TrialConfig, config, places, "trial", option)
-        for problem in found:
-            if (problem.path, problem.message) not in known:
-                known.add((problem.path, problem.message))
-                where = problem.message if problem.path == name else f"{problem.message} (tried {name} = {value})"
-                problems.append(Problem(problem.place, problem.path, where))
-    return problems
+    try:
+        everything = parameters(space)
+    except ConfigError as error:
+        return [
+            Problem(tree.place(("trial", *_steps(problem.path))), problem.path, problem.message)
+            for problem in error.problems
+        ]
+    start = defaults(space)
+    tried = [Probe("", None, start, assemble(space, start)), *probes(space)]
+    problems: list[Problem] = []
+    known: set[tuple[Address, str]] = set()
+    deferred: list[tuple[Finding, Address]] = []
+    for probe in tried:
+        for finding in _validate(TrialConfig, probe.config)[1]:
+            address = ("trial", *address_of(space, probe.params, finding.location))
+            path = path_of(address)
+            if (address, finding.message) in known:
+                continue
+            if path in everything and path != probe.name:  # its own ends are yet to come, or were tried
+                deferred.append((finding, address))
+                continue
+            known.add((address, finding.message))
+            before = _end(everything[path].distribution, probe.value) if path == probe.name and path else ""
+            inside = any(isinstance(step, Option) for step in address) or not probe.name
+            after = "" if before or inside else f" (where {probe.name} = {probe.value})"
+            problems += filter(None, [_problem(tree, finding, address, before, after)])
+    reported = {problem.path for problem in problems}
+    late = {path_of(at): _problem(tree, finding, at) for finding, at in deferred if path_of(at) not in reported}
+    return [*problems, *(problem for problem in late.values() if problem is not None)]
 
 
-_STEP = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
+def _steps(path: str) -> Location:
+    return tuple(int(step) if step.isdigit() else step for step in re.findall(r"[^.\[\]]+", path))
 
 
-def _override(data: dict[str, Any], setting: str, places: Places) -> list[Problem]:
-    """Applies one ``PATH=VALUE`` in place."""
-    origin = f"--set {setting}"
-    path, equals, text = setting.partition("=")
-    path = path.strip()
-    steps: list[Any] = [int(m[2]) if m[2] else m[1] for m in _STEP.finditer(path)]
-    if not equals or not steps:
-        return [Problem(origin, "", "needs the form PATH=VALUE, such as unlearning.lr=1e-4")]
-    if steps[0] not in StudyConfig.model_fields:
-        if steps[0] not in TrialConfig.model_fields:
-            every = [*TrialConfig.model_fields, *StudyConfig.model_fields]
-            return [Problem(origin, path, f"unknown key '{steps[0]}'. {suggestion(str(steps[0]), every)}")]
-        steps = ["trial", *steps]
-        path = f"trial.{path}"
-    tree = parse(text, origin)
-    problems = [Problem(origin, path, rule) for _, _, rule in tree.problems]
-    node: Any = data
-    for step, following in zip(steps, steps[1:], strict=False):
-        child = node.get(step) if isinstance(node, dict) else node[step] if _inside(node, step) else None
-        if isinstance(child, Float | Int | Choice):
-            rule = f"'{step}' is a distribution in the file; set it whole: {step}={{...}}, or change the file"
-            return [*problems, Problem(origin, _shown(path), rule)]
-        if child is None and isinstance(node, dict):
-            child = node[step] = {}
-        if not isinstance(child, dict | list) or (isinstance(following, int) and not _inside(child, following)):
-            return [*problems, Problem(origin, _shown(path), f"'{step}' holds one value; there is nothing below it")]
-        node = child
-    if isinstance(node, dict) or _inside(node, steps[-1]):
-        node[steps[-1]] = tree.value
-        places.override(path, origin)
-    else:
-        problems.append(Problem(origin, _shown(path), f"there is no item {steps[-1]}"))
-    return problems
+def _end(leaf: Distribution, value: Any) -> str:
+    if isinstance(leaf, Choice):
+        return f"option {value}: "
+    return f"end point {'low' if value == leaf.low else 'high'} = {value:g}: "
 
 
-def _inside(node: Any, step: Any) -> bool:
-    return isinstance(node, list) and isinstance(step, int) and step < len(node)
+def _in_order(problems: Sequence[Problem]) -> list[Problem]:
+    """By line, overrides last; each once."""
 
+    def key(problem: Problem) -> tuple[bool, int]:
+        line = re.search(r":(\d+)$", problem.place)
+        return problem.place == OVERRIDE, int(line[1]) if line else 0
+
+    return sorted(dict.fromkeys(problems), key=key)

@@ -53,7 +53,7 @@ class DataConfig(Block):
     """Rows of the test split, scored once when a front is confirmed."""
     split_seed: int = Field(default=0, ge=0)
     """Seed of the split; part of the problem, so not the same thing as the trial's seed."""
-    min_group_rows: int = Field(default=10, ge=2)
+    min_group_rows: int = Field(default=5, ge=1)
     """Least positives and least negatives of each group in a judged split: below it a rate is an error, not a guess."""
 
     @field_validator("table")
@@ -153,6 +153,7 @@ class UnlearningConfig(Block):
             "learn": LossTermConfig(weight=0.02),
             "probability_gap": LossTermConfig(weight=1.0),
             "kl": LossTermConfig(weight=1.0),
+            "answer_mass": LossTermConfig(weight=0.3),
         },
         min_length=1,
     )

@@ -78,13 +78,9 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Probe:
-    """A configuration worth trying before a study starts: one parameter at an end, the others at their defaults.
+    """A configuration worth trying before a study starts: parameter ``name`` at its end ``value``, others at defaults.
 
-    Attributes:
-        name: the parameter; empty for the defaults of a space without parameters.
-        value: where it was put.
-        params: all parameters of the configuration.
-        config: the configuration, plain values.
+    ``name`` is empty for the one configuration of a space without parameters.
     """
 
     name: str
@@ -283,7 +279,7 @@ def ends(leaf: Distribution) -> tuple[Any, ...]:
 
 
 def probes(tree: Any) -> Iterator[Probe]:
-    """Each parameter at each of its ends, all others at their defaults; a parameter under a choice, with that choice."""
+    """Each parameter at each of its ends, the others at their defaults; one under a choice, with that choice."""
     everything = parameters(tree)
     if not everything:
         yield Probe("", None, *walk(tree, lambda _, leaf: default(leaf)))

@@ -29,8 +29,8 @@ def to_minimise(values: Values, directions: Sequence[str]) -> Values:
 def non_dominated(values: Values, feasible: Mask | None = None) -> Mask:
     """Which rows are on the front: feasible, finite, and dominated by no other such row. Equal rows are all on it.
 
-    moocore counts a row with NaN as non-dominated, so such rows are taken out first. O(n log n) in 2-D and 3-D,
-    O(n^2) above (moocore: Fonseca, López-Ibáñez, Paquete and Guerreiro, 2006, doi:10.1109/CEC.2006.1688440).
+    To moocore a row with NaN may be non-dominated and may even remove a finite one, so such rows are taken out first.
+    O(n log n) to 3-D, at worst O(n^2) above (Kung, Luccio and Preparata, 1975, doi:10.1145/321906.321910).
 
     Args:
         values: [trials, objectives], minimised.
@@ -47,7 +47,7 @@ def ranks(values: Values, feasible: Mask | None = None) -> Ranks:
     """Which front each row is on: 0 for those that nothing dominates, 1 for those only rank 0 dominates, and so on.
 
     Rows that are not eligible get the number of rows, one more than any rank can be, so that they sort last. Deb et
-    al., 2002, doi:10.1109/4235.996017; O(n log n) in 2-D, else as ``non_dominated`` once a front.
+    al., 2002, doi:10.1109/4235.996017; O(n log n) in 2-D, else one pass a front.
 
     Args:
         values: [trials, objectives], minimised.
@@ -64,7 +64,7 @@ def hypervolume(values: Values, reference_point: Sequence[float]) -> float:
     """Volume that the rows dominate within the reference point; rows beyond it, and rows not finite, add nothing.
 
     Zitzler and Thiele, 1998, doi:10.1007/BFb0056872. O(n log n) to 3-D, O(n^2) in 4-D (Guerreiro and Fonseca, 2018,
-    doi:10.1109/TEVC.2017.2729550), then by recursion, exponential in the number of objectives.
+    doi:10.1109/TEVC.2017.2729550), O(n^(m-2)) for m objectives.
 
     Args:
         values: [trials, objectives], minimised.
@@ -77,7 +77,9 @@ def hypervolume(values: Values, reference_point: Sequence[float]) -> float:
 
 
 def contributions(values: Values, reference_point: Sequence[float]) -> Values:
-    """What each row alone adds to the hypervolume: the whole less the whole without it. Equal rows add 0 each.
+    """What each row alone adds to the front's hypervolume: the front's less the front's without it.
+
+    Dominated rows add 0 and take nothing from those on the front; equal rows add 0 each.
 
     Args:
         values: [trials, objectives], minimised; two objectives or more. Rows not finite add 0.
@@ -91,5 +93,5 @@ def contributions(values: Values, reference_point: Sequence[float]) -> Values:
 
 
 def _eligible(values: Values, feasible: Mask | None) -> Mask:
-    finite: Mask = np.isfinite(values).all(axis=1)
+    finite: Mask = np.asarray(np.isfinite(values).all(axis=1), dtype=np.bool_)
     return finite if feasible is None else finite & feasible

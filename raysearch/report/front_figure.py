@@ -7,24 +7,33 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
+import numpy as np
 import pandas as pd
-
-matplotlib.use("Agg")
-
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
 
-from raysearch.report.front_table import on_front, short
+from raysearch.report.front_table import feasible, on_front, short
 
-_BLUE, _ORANGE, _GREY = "#0072B2", "#D55E00", "#8C8C8C"
-"""Okabe and Ito's colours, told apart by colour-blind people; every kind has a marker of its own besides."""
-_ANCHOR_MARKERS = {"baseline": "s", "cda": "D", "unlearning": "^", "combined": "v"}
+_BLUE, _ORANGE, _GREY = "#0072B2", "#D55E00", "#7A7A7A"
+"""Okabe and Ito's colours, safe for colour-blind readers; every kind has a marker or filling of its own besides."""
+_ANCHORS = {"baseline": ("s", "baseline"), "cda": ("D", "CDA alone"), "unlearning": ("^", "unlearning alone")}
+_OTHER_ANCHOR = ("v", "combined")
 _TEXT_SIZE = 13
 """Large enough to read the picture at half its size."""
+_STYLE: Any = {
+    "font.size": _TEXT_SIZE,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "figure.constrained_layout.w_pad": 0.12,
+    "figure.constrained_layout.h_pad": 0.1,
+}
+_OFFSETS = ((7, 6), (7, -16), (-20, 6), (-20, -16), (-6, 11), (-6, -22))
+"""Where a trial's number is tried around its point, in points; where none is free the number is left out."""
 
 
 def draw_front(table: pd.DataFrame, objectives: Mapping[str, str], path: Path, title: str) -> Path:
-    """Draws the trials of a run and saves a PNG.
+    """Draws the trials of a run and saves a PNG. Numbers name sampled trials on the front; failed ones are not drawn.
 
     Args:
         table: the ledger's table with at least one complete trial.
@@ -35,54 +44,97 @@ def draw_front(table: pd.DataFrame, objectives: Mapping[str, str], path: Path, t
     names = list(objectives)
     across, others = names[0], names[1:] or names[:1]
     complete = table[table["state"] == "complete"].copy()
+    complete["feasible"] = feasible(complete)
     complete["front"] = on_front(complete, objectives)
-    with plt.rc_context({"font.size": _TEXT_SIZE, "axes.spines.top": False, "axes.spines.right": False}):
-        figure, axes = plt.subplots(1, len(others), figsize=(5.0 * len(others), 5.6), squeeze=False)
-        for axis, name in zip(axes[0], others, strict=True):
-            _panel(axis, complete, across, name, objectives)
-        handles: dict[str, Any] = {}
-        for axis in axes[0]:
-            for handle, text in zip(*axis.get_legend_handles_labels(), strict=True):
-                handles.setdefault(text, handle)
-        figure.legend(handles.values(), handles.keys(), loc="lower center", ncol=min(6, len(handles)), frameon=False)
-        searched = int((complete["kind"] == "search").sum())
-        figure.suptitle(f"{title}: {searched} sampled trials and {len(complete) - searched} anchors", fontsize=_TEXT_SIZE + 3)
-        figure.tight_layout(rect=(0.0, 0.08, 1.0, 0.98))
-        figure.savefig(path, dpi=110)
-        plt.close(figure)
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=(max(9.0, 5.2 * len(others)), 5.8), dpi=110, layout="constrained")
+        axes = figure.subplots(1, len(others), squeeze=False)[0]
+        for axis, name in zip(axes, others, strict=True):
+            _panel(axis, complete, across, name)
+            axis.set_xlabel(_axis_label(across, objectives[across]))
+            axis.set_ylabel(_axis_label(name, objectives[name]))
+        handles, texts = axes[0].get_legend_handles_labels()
+        figure.legend(handles, texts, loc="outside lower center", ncol=3 if len(others) < 3 else 6, frameon=False)
+        figure.suptitle(_title(title, complete, len(table)), fontsize=_TEXT_SIZE + 3)
+        figure.draw_without_rendering()  # the panels get their final size only now, and the numbers need it
+        for axis, name in zip(axes, others, strict=True):
+            _number(axis, complete, across, name)
+        figure.savefig(path)
     return path
 
 
-def _panel(axis: Axes, trials: pd.DataFrame, across: str, name: str, objectives: Mapping[str, str]) -> None:
+def _panel(axis: Axes, trials: pd.DataFrame, across: str, name: str) -> None:
     x, y = f"metric.{across}", f"metric.{name}"
     searched = trials[trials["kind"] == "search"]
-    feasible = searched["feasible"] == True  # noqa: E712  None is neither
-    groups = (
-        (searched[searched["front"]], {"marker": "o", "color": _BLUE, "s": 110}, "on the front"),
-        (searched[feasible & ~searched["front"]], {"marker": "o", "color": _GREY, "s": 60}, "dominated"),
-        (searched[~feasible], {"marker": "x", "color": _GREY, "s": 70, "linewidths": 2}, "infeasible"),
+    kinds: tuple[tuple[pd.DataFrame, dict[str, Any], str], ...] = (
+        (searched[searched["front"]], {"color": _BLUE, "s": 110}, "on the front"),
+        (searched[searched["feasible"] & ~searched["front"]], {"color": _GREY, "s": 55}, "dominated"),
+        (
+            searched[~searched["feasible"]],
+            {"facecolor": "none", "edgecolor": _GREY, "s": 55, "linewidths": 1.5},
+            "infeasible",
+        ),
     )
-    for rows, style, text in groups:
+    for rows, look, text in kinds:
         if len(rows):
-            axis.scatter(rows[x], rows[y], label=text, zorder=3, **style)
-    for _, row in trials[trials["kind"] == "anchor"].iterrows():
-        marker = _ANCHOR_MARKERS[row["stage"]]
-        filled = _ORANGE if row["front"] else "white"
+            axis.scatter(rows[x], rows[y], label=f"{text} ({len(rows)})", zorder=3, **look)
+    for row in trials[trials["kind"] == "anchor"].to_dict("records"):
+        marker, text = _ANCHORS.get(row["stage"], _OTHER_ANCHOR)
+        filling = _ORANGE if row["front"] else "white"
+        text += "" if row["feasible"] else ", infeasible"
         axis.scatter(
-            row[x], row[y], marker=marker, s=150, facecolor=filled, edgecolor=_ORANGE, linewidths=2.2, zorder=4,
-            label=f"{row['stage']} alone" if row["stage"] != "baseline" else "baseline",
+            row[x],
+            row[y],
+            marker=marker,
+            s=150,
+            facecolor=filling,
+            edgecolor=_ORANGE,
+            linewidths=2.2,
+            zorder=4,
+            label=text,
         )
     for row in trials[trials["front"]].to_dict("records"):
         axis.errorbar(
-            row[x], row[y],
-            xerr=[[max(0.0, row[x] - row[f"low.{across}"])], [max(0.0, row[f"high.{across}"] - row[x])]],
-            yerr=[[max(0.0, row[y] - row[f"low.{name}"])], [max(0.0, row[f"high.{name}"] - row[y])]],
-            color=_BLUE if row["kind"] == "search" else _ORANGE, alpha=0.25, linewidth=1.2, zorder=2,
+            row[x],
+            row[y],
+            xerr=_reach(row, across),
+            yerr=_reach(row, name),
+            color=_BLUE if row["kind"] == "search" else _ORANGE,
+            alpha=0.25,
+            linewidth=1.2,
+            zorder=2,
         )
-        axis.annotate(str(row["trial"]), (row[x], row[y]), xytext=(7, 7), textcoords="offset points", fontsize=11)
-    axis.set_xlabel(_axis_label(across, objectives[across]))
-    axis.set_ylabel(_axis_label(name, objectives[name]))
     axis.grid(alpha=0.25)
+
+
+def _reach(row: Mapping[Any, Any], name: str) -> list[list[float]]:
+    """How far an interval goes below and above its value."""
+    value = row[f"metric.{name}"]
+    return [[max(0.0, value - row[f"low.{name}"])], [max(0.0, row[f"high.{name}"] - value)]]
+
+
+def _number(axis: Axes, trials: pd.DataFrame, across: str, name: str) -> None:
+    """Writes the number of each sampled trial on the front beside it, where it covers no other point or number."""
+    places = axis.transData.transform(trials[[f"metric.{across}", f"metric.{name}"]].to_numpy(dtype=float))
+    taken = [Bbox.from_bounds(x - 8, y - 8, 16, 16) for x, y in places]
+    named = np.asarray(trials["front"] & (trials["kind"] == "search"))  # an anchor has a marker of its own
+    for number, place in zip(trials["trial"][named], places[named], strict=True):
+        x, y = axis.transData.inverted().transform(place)
+        for offset in _OFFSETS:
+            text = axis.annotate(
+                str(number), (x, y), xytext=offset, textcoords="offset points", fontsize=_TEXT_SIZE - 2
+            )
+            box = text.get_window_extent()
+            if not any(box.overlaps(other) for other in taken):
+                taken.append(box)
+                break
+            text.remove()
+
+
+def _title(title: str, complete: pd.DataFrame, trials: int) -> str:
+    searched = int((complete["kind"] == "search").sum())
+    failed = f", {trials - len(complete)} failed" if trials > len(complete) else ""
+    return f"{title}: n = {searched} sampled trials and {len(complete) - searched} anchors{failed}"
 
 
 def _axis_label(name: str, direction: str) -> str:

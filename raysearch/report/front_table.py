@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from rich import box
+from rich.console import Group, RenderableType
+from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from raysearch.pareto.front import non_dominated, to_minimise
 
@@ -15,9 +21,7 @@ SHORT = {
     "equalized_odds_difference": "EqOdds",
     "equalized_odds_mean_difference": "EqOdds (mean)",
     "accuracy_parity": "AccP",
-    "intrinsic_gap": "intrinsic gap",
     "intrinsic_signed_gap": "signed gap",
-    "perplexity_ratio": "perplexity ratio",
     "answer_mass_ratio": "answer mass",
 }
 _ARROW = {"minimize": "↓", "maximize": "↑"}
@@ -28,52 +32,100 @@ def short(metric: str) -> str:
     return SHORT.get(metric, metric.replace("_", " "))
 
 
+def feasible(table: pd.DataFrame) -> pd.Series[bool]:
+    """Which rows hold all constraints; None (a failed trial: nothing to judge) does not."""
+    return table["feasible"].eq(True).astype(bool)
+
+
 def on_front(table: pd.DataFrame, objectives: Mapping[str, str]) -> pd.Series[bool]:
     """Which rows are feasible, complete and beaten by no other such row; anchors take part like any trial."""
-    if table.empty:
-        return pd.Series([], dtype=bool)
     columns = [f"metric.{name}" for name in objectives]
     values = table.reindex(columns=columns).to_numpy(dtype=np.float64)
-    complete = (table["state"] == "complete").to_numpy(dtype=bool)
-    feasible = table["feasible"].map(lambda known: known is True or known is np.True_).to_numpy(dtype=bool)
-    front = non_dominated(to_minimise(values, list(objectives.values())), complete & feasible)
-    return pd.Series(front, index=table.index)
+    eligible = ((table["state"] == "complete") & feasible(table)).to_numpy(dtype=np.bool_)
+    front = non_dominated(to_minimise(values, list(objectives.values())), eligible)
+    return pd.Series(front, index=table.index, dtype=bool)
 
 
 def pareto_front(table: pd.DataFrame, objectives: Mapping[str, str]) -> pd.DataFrame:
-    """The rows on the front, sorted by the first objective; all columns of the ledger's table."""
+    """The rows on the front, best in the first objective first; all columns of the ledger's table.
+
+    Args:
+        table: as ``ledger.read.read_frame`` gives it.
+        objectives: metric -> ``minimize`` or ``maximize``.
+    """
     front = table[on_front(table, objectives)]
     first, direction = next(iter(objectives.items()))
     column = f"metric.{first}"
-    return front.sort_values(column, ascending=direction == "minimize") if column in front else front
+    return front.sort_values([column, "trial"], ascending=[direction == "minimize", True]) if len(front) else front
 
 
-def front_table(table: pd.DataFrame, objectives: Mapping[str, str]) -> Table:
-    """The front for a terminal: objectives with their intervals, anchors marked and always shown.
+def front_table(table: pd.DataFrame, objectives: Mapping[str, str]) -> RenderableType:
+    """The front for a terminal of 80 columns: objectives over their intervals, then the parameters of its trials.
 
-    An anchor that is not on the front is shown below it: it is what the front is compared with.
+    An anchor that is not on the front stands below it: it is what the front is compared with.
     """
     front = pareto_front(table, objectives)
-    anchors = table[(table["kind"] == "anchor") & (table["state"] == "complete") & ~table["trial"].isin(front["trial"])]
-    out = Table(title="Pareto front", title_justify="left", caption=_caption(table, front), caption_justify="left")
+    rest = (table["kind"] == "anchor") & (table["state"] == "complete") & ~table["trial"].isin(front["trial"])
+    out = Table(title="Pareto front", title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     out.add_column("trial", justify="right")
     out.add_column("stage")
     for name, direction in objectives.items():
-        out.add_column(f"{short(name)} {_ARROW[direction]}", justify="right")
-    for rows, on in ((front, True), (anchors, False)):
-        for position, (_, row) in enumerate(rows.iterrows()):
-            kind = " (anchor)" if row["kind"] == "anchor" else ""
-            why = "" if on else (", dominated" if row["feasible"] else ", infeasible")
-            cells = [f"{row[f'metric.{m}']:.3f} [dim][{row[f'low.{m}']:.2f}, {row[f'high.{m}']:.2f}][/]" for m in objectives]
-            if not on and position == 0:
-                out.add_section()
-            out.add_row(str(row["trial"]), f"{row['stage']}{kind}{why}", *cells, style=None if on else "dim")
-    return out
+        out.add_column(f"{short(name)} {_ARROW[direction]}", justify="right", min_width=12)
+    for row in front.to_dict("records"):
+        out.add_row(str(row["trial"]), _stage(row), *(_cell(row, name) for name in objectives))
+    out.add_section()
+    for row in table[rest].to_dict("records"):
+        why = "dominated" if row["feasible"] else "infeasible"
+        out.add_row(str(row["trial"]), f"{_stage(row)}, {why}", *(_cell(row, name) for name in objectives), style="dim")
+    return Group(out, Text(_caption(table, front), style="italic"), *_parameters(front))
+
+
+def _stage(row: Mapping[Any, Any]) -> str:
+    return f"{row['stage']} anchor" if row["kind"] == "anchor" else str(row["stage"])
+
+
+def _cell(row: Mapping[Any, Any], name: str) -> str:
+    return escape(f"{row[f'metric.{name}']:.3f}\n[{row[f'low.{name}']:.2f}, {row[f'high.{name}']:.2f}]")
 
 
 def _caption(table: pd.DataFrame, front: pd.DataFrame) -> str:
-    complete = table[table["state"] == "complete"]
-    infeasible = int((complete["feasible"] == False).sum())  # noqa: E712  None is neither
-    failed = int((table["state"] == "failed").sum())
-    text = f"{len(front)} of {len(complete)} complete trials; {infeasible} infeasible, {failed} failed. "
-    return text + "In brackets: bootstrap interval over rows or pairs, one seed; judged on the validation split."
+    complete = table["state"] == "complete"
+    infeasible = int((complete & ~feasible(table)).sum())
+    text = (
+        f"{len(front)} of {int(complete.sum())} complete trials are on the front; {infeasible} infeasible and "
+        f"{int((~complete).sum())} failed trials are not in it."
+    )
+    if not len(front):
+        return text
+    splits = sorted({json.loads(config)["evaluation"]["split"] for config in front["config"]})
+    return f"{text} In brackets: bootstrap interval over rows or pairs. Judged on the {' and '.join(splits)} split."
+
+
+def _parameters(front: pd.DataFrame) -> Sequence[RenderableType]:
+    names = short_parameters([str(column) for column in front.columns if str(column).startswith("param.")])
+    rows = Table(box=None, show_header=False, pad_edge=False)
+    rows.add_column(justify="right")
+    for row in front.to_dict("records"):
+        values = {name: row[column] for column, name in names.items() if not pd.isna(row[column])}
+        if values:
+            rows.add_row(
+                str(row["trial"]), "  ".join(f"{name} [bold]{_value(value)}[/]" for name, value in values.items())
+            )
+    return ("", Text("Parameters", style="italic"), rows) if rows.row_count else ()
+
+
+def short_parameters(columns: Sequence[str]) -> dict[str, str]:
+    """Shortens each dotted path to the fewest last words that no other column ends with: ``kl.weight``, ``lr``."""
+    paths = [column.removeprefix("param.").split(".") for column in columns]
+
+    def shortest(path: list[str]) -> str:
+        for count in range(1, len(path)):
+            if sum(other[-count:] == path[-count:] for other in paths) == 1:
+                return ".".join(path[-count:])
+        return ".".join(path)
+
+    return {column: shortest(path) for column, path in zip(columns, paths, strict=True)}
+
+
+def _value(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else escape(str(value))

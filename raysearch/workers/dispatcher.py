@@ -28,10 +28,14 @@ class Work:
 
 @dataclass(frozen=True)
 class Result:
-    """What a group (or the dispatcher, for a lost one) says of a trial; ``attempt`` is a ``pipeline.attempt.Attempt``."""
+    """What a group (or the dispatcher, for a lost one) says of a trial.
+
+    ``attempt`` is a pickled ``pipeline.attempt.Attempt``: the dispatcher has no use for it, and would import torch to
+    have one.
+    """
 
     number: int
-    attempt: Any = None
+    attempt: bytes | None = None
     reason: FailureReason | None = None
     detail: str | None = None
     started_at_s: float = 0.0
@@ -121,7 +125,7 @@ class Dispatcher:
         """Whether groups should end."""
         return self._stopping
 
-    async def finish(self, group: str, epoch: int, number: int, attempt: Any) -> None:
+    async def finish(self, group: str, epoch: int, number: int, attempt: bytes) -> None:
         """A group's result. One from before a restart is dropped: the trial is on its way again."""
         state = self._groups[group]
         if state.epoch != epoch or state.work is None or state.work.number != number:

@@ -6,7 +6,9 @@ trainer nested in each trial, the documented pattern, costs many seconds before 
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import pickle
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,18 +51,16 @@ class GroupPlan:
     environment: dict[str, str]
 
 
-class GroupHost:
-    """Used as a Ray actor: holds the trainer, whose ``fit`` lasts as long as the group."""
-
-    def run(self, plan: GroupPlan) -> None:
-        """Runs the group to its end; tells the dispatcher when it is gone for good."""
-        dispatcher = ray.get_actor(plan.dispatcher, namespace=plan.namespace)
-        try:
-            trainer(plan).fit()
-            why = "it ended"
-        except Exception as error:
-            logging.getLogger(__name__).exception("group %s", plan.name)
-            why = f"worker group {plan.name} failed: {' '.join(str(error).split())[:500]}"
+def host(plan: GroupPlan) -> None:
+    """Holds a group to its end: ``fit`` lasts as long as the group. Tells the dispatcher when it is gone for good."""
+    dispatcher = ray.get_actor(plan.dispatcher, namespace=plan.namespace)
+    try:
+        trainer(plan).fit()
+        why = "it ended"
+    except Exception as error:
+        logging.getLogger(__name__).exception("group %s", plan.name)
+        why = f"worker group {plan.name} failed: {' '.join(str(error).split())[:500]}"
+    with contextlib.suppress(ray.exceptions.RayError):  # the study may have ended meanwhile
         ray.get(dispatcher.leave.remote(plan.name, why))
 
 
@@ -134,6 +134,6 @@ def work_loop(config: dict[str, Any]) -> None:
             continue
         done = attempt(TrialConfig.model_validate(work.config), runtime)
         if rank0 or done.spoiled:
-            ray.get(dispatcher.finish.remote(plan.name, epoch, work.number, done))
+            ray.get(dispatcher.finish.remote(plan.name, epoch, work.number, pickle.dumps(done)))
         if done.spoiled and group.size > 1:
             raise RuntimeError(f"trial {work.number}: {done.detail}")

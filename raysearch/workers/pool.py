@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import threading
+import time
 import uuid
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ import ray
 
 from raysearch.config.schema import WorkersConfig
 from raysearch.workers.dispatcher import Dispatcher, GroupState, Result, Work
-from raysearch.workers.group import GroupHost, GroupPlan
+from raysearch.workers.group import GroupPlan, host
 
 _PASSED_ON = ("RAYSEARCH_CACHE", "HF_HOME", "HF_TOKEN", "HF_HUB_OFFLINE", "TOKENIZERS_PARALLELISM")
 
@@ -30,8 +32,7 @@ class WorkerPool:
         self.namespace = ray.get_runtime_context().namespace
         self.dispatcher_name = f"raysearch-dispatcher-{uuid.uuid4().hex[:8]}"
         self._dispatcher: Any = None
-        self._hosts: list[Any] = []
-        self._runs: list[Any] = []
+        self._hosts: list[threading.Thread] = []
 
     def start(self) -> None:
         """Starts the dispatcher and the groups."""
@@ -43,9 +44,9 @@ class WorkerPool:
         )
         for name in names:
             plan = GroupPlan(name, self.dispatcher_name, self.namespace, self._config, self._storage, environment)
-            host = ray.remote(GroupHost).options(num_cpus=0).remote()
-            self._hosts.append(host)
-            self._runs.append(host.run.remote(plan))
+            thread = threading.Thread(target=host, args=(plan,), name=f"raysearch-{name}", daemon=True)
+            thread.start()
+            self._hosts.append(thread)
 
     def run(self, work: Work) -> Result:
         """Runs one trial and waits for it."""
@@ -63,12 +64,12 @@ class WorkerPool:
         return states
 
     def stop(self, timeout_s: float = 30.0) -> None:
-        """Ends the groups, gently at first."""
+        """Lets the groups end by themselves; what has not ended in time dies with Ray."""
         if self._dispatcher is None:
             return
         ray.get(self._dispatcher.stop.remote())
-        _, late = ray.wait(self._runs, num_returns=len(self._runs), timeout=timeout_s)
-        for host in self._hosts if late else []:
-            ray.kill(host)
+        deadline = time.monotonic() + timeout_s
+        for thread in self._hosts:
+            thread.join(max(0.0, deadline - time.monotonic()))
         ray.kill(self._dispatcher)
         self._dispatcher = None

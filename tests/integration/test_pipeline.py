@@ -1,0 +1,192 @@
+"""The pipeline end to end on a tiny model: repeatable, without leaks, the same alone and shared."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import socket
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.multiprocessing as multiprocessing
+
+from raysearch.config.schema import METRICS, TrialConfig
+from raysearch.errors import FailureReason, NonFiniteLossError, TrialError, UndefinedRateError
+from raysearch.pipeline.attempt import attempt
+from raysearch.pipeline.communicator import Alone, ProcessGroup, shard
+from raysearch.pipeline.runtime import Runtime
+from raysearch.pipeline.trial import Outcome, run_trial, stereotype_pairs
+from raysearch.pipeline.unlearn import batches_of_pairs, learning_rate
+from raysearch.replay import STAGES, at_stage
+from tests.studies import small_study
+
+
+@pytest.fixture
+def config(tmp_path: Path, tiny_model: Path) -> TrialConfig:
+    return small_study(tmp_path, tiny_model).default_trial()
+
+
+def values(outcome: Outcome) -> dict[str, float]:
+    return {name: measured.value for name, measured in outcome.metrics.items()}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_stage_measures_every_metric(config: TrialConfig, stage: str) -> None:
+    chosen = at_stage(config, stage)
+    assert chosen.stage == stage
+    outcome = run_trial(chosen, Runtime())
+    assert tuple(outcome.metrics) == METRICS
+    assert all(m.low <= m.value <= m.high for n, m in outcome.metrics.items() if "ratio" in n or "gap" in n)
+    assert int(outcome.cube.counts.sum()) == config.data.validation_rows
+    assert len(outcome.curves) == (4 if stage in ("unlearning", "combined") else 0)
+    assert outcome.facts["augmented_rows"] == (config.data.train_rows if stage in ("cda", "combined") else 0)
+
+
+def test_a_trial_is_the_same_bit_for_bit_alone_and_after_another(config: TrialConfig) -> None:
+    combined, other = at_stage(config, "combined"), at_stage(config, "unlearning").model_copy(update={"seed": 5})
+    used = Runtime()
+    run_trial(other, used)
+    run_trial(at_stage(config, "cda"), used)
+    after, alone = run_trial(combined, used), run_trial(combined, Runtime())
+    assert after.curves == alone.curves
+    assert after.metrics == alone.metrics
+    assert np.array_equal(after.cube.counts, alone.cube.counts)
+
+
+def test_another_seed_gives_another_trial(config: TrialConfig) -> None:
+    one = run_trial(at_stage(config, "unlearning"), Runtime())
+    other = run_trial(at_stage(config, "unlearning").model_copy(update={"seed": 1}), Runtime())
+    assert one.curves != other.curves
+
+
+def test_the_untouched_model_has_ratios_of_exactly_one(config: TrialConfig) -> None:
+    found = values(run_trial(at_stage(config, "baseline"), Runtime()))
+    assert found["answer_mass_ratio"] == 1.0
+    assert found["perplexity_ratio"] == 1.0
+
+
+def test_kl_is_exactly_zero_and_answer_mass_unchanged_before_the_first_step(config: TrialConfig) -> None:
+    first = run_trial(at_stage(config, "unlearning"), Runtime()).curves[0]
+    assert first["kl"] == 0.0
+    assert first["answer_mass"] == 0.0
+
+
+def test_unlearning_lowers_its_loss_on_a_model_that_can_learn(config: TrialConfig) -> None:
+    assert config.unlearning is not None
+    only_gap = {"probability_gap": config.unlearning.losses["probability_gap"]}
+    longer = config.unlearning.model_copy(update={"steps": 150, "lr": 5e-3, "losses": only_gap})
+    curve = run_trial(at_stage(config, "unlearning").model_copy(update={"unlearning": longer}), Runtime()).curves
+    gap = [point["probability_gap"] for point in curve]
+    assert np.mean(gap[-40:]) < 0.6 * np.mean(gap[:20])
+
+
+def test_a_loss_that_blows_up_is_a_failure_with_its_reason_and_leaves_the_model_clean(config: TrialConfig) -> None:
+    assert config.unlearning is not None
+    runtime = Runtime()
+    before = values(run_trial(at_stage(config, "baseline"), runtime))
+    wild = config.unlearning.model_copy(update={"lr": 0.99, "max_grad_norm": 1e30, "steps": 200})
+    wild = wild.model_copy(update={"losses": {"gradient_ascent": wild.losses["kl"].model_copy(update={"weight": 1e30})}})
+    broken = at_stage(config, "unlearning").model_copy(update={"unlearning": wild})
+    with pytest.raises(NonFiniteLossError, match=r"step \d+ of 200"):
+        run_trial(broken, runtime)
+    failed = attempt(broken, runtime)
+    assert (failed.outcome, failed.reason, failed.spoiled) == (None, FailureReason.NON_FINITE_LOSS, False)
+    assert values(run_trial(at_stage(config, "baseline"), runtime)) == before
+
+
+def test_a_group_too_small_is_a_failure_with_its_reason(config: TrialConfig) -> None:
+    from raysearch.metrics.groups import CountCube, measure
+
+    cube = CountCube(("a", "b"), np.array([[[9, 1], [2, 8]], [[0, 0], [3, 4]]]))
+    with pytest.raises(UndefinedRateError, match="group 'b' has 7 judged rows, 7 positive and 0 negative"):
+        measure(cube, 1, 100, 0.95, 0)
+
+
+def test_an_unexpected_error_spoils_the_attempt(config: TrialConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("boom")
+
+    monkeypatch.setattr("raysearch.pipeline.trial.prepare", broken)
+    failed = attempt(config, Runtime())
+    assert (failed.reason, failed.spoiled) == (FailureReason.EXCEPTION, True)
+    assert failed.detail == "RuntimeError: boom"
+
+
+def test_the_sensitive_column_stays_in_the_text_when_columns_are_few(config: TrialConfig) -> None:
+    few = config.model_copy(update={"text": config.text.model_copy(update={"max_columns": 1})})
+    assert run_trial(at_stage(few, "baseline"), Runtime()).facts["columns"] == ["sex"]
+
+
+def test_leaving_the_sensitive_attribute_out_makes_augmentation_a_repetition(config: TrialConfig) -> None:
+    without = config.model_copy(update={"text": config.text.model_copy(update={"include_sensitive": False})})
+    outcome = run_trial(at_stage(without, "cda"), Runtime())
+    assert "sex" not in outcome.facts["columns"]
+
+
+def test_trained_and_judged_pairs_share_no_template_or_word(config: TrialConfig) -> None:
+    train, judged = stereotype_pairs(config)
+    for part in ("template", "word", "terms"):
+        assert not {getattr(p, part) for p in train} & {getattr(p, part) for p in judged}
+
+
+def test_every_pair_comes_once_before_any_comes_again(config: TrialConfig) -> None:
+    pairs = stereotype_pairs(config)[0][:10]
+    batches = batches_of_pairs(pairs, 4, seed=3)
+    drawn = [pair for _ in range(5) for pair in next(batches)]
+    assert len(set(drawn[:10])) == 10
+    assert set(drawn[10:]) == set(pairs)
+
+
+def test_the_learning_rate_rises_and_falls(config: TrialConfig) -> None:
+    assert config.unlearning is not None
+    plan = config.unlearning.model_copy(update={"steps": 10, "lr": 1.0 - 1e-9, "warmup_fraction": 0.2})
+    rates = [learning_rate(step, plan) for step in range(10)]
+    assert rates[0] < rates[1] == pytest.approx(1.0)
+    assert rates[1:] == sorted(rates[1:], reverse=True)
+    assert rates[-1] > 0
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5])
+def test_shares_cover_everything_once(size: int) -> None:
+    ranks = [dataclasses.make_dataclass("Fake", ["rank", "size"])(rank, size) for rank in range(size)]
+    covered = [i for fake in ranks for i in range(7)[shard(7, fake)]]
+    assert covered == list(range(7))
+
+
+def _in_a_group(rank: int, size: int, port: int, text: str, out: str) -> None:
+    torch.set_num_threads(1)
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    torch.distributed.init_process_group("gloo", rank=rank, world_size=size)
+    config = TrialConfig.model_validate_json(text, strict=False)
+    runtime = Runtime(communicator=ProcessGroup(torch.device("cpu")))
+    outcome = run_trial(config, runtime)
+    torch.save({"values": values(outcome), "curves": outcome.curves, "counts": outcome.cube.counts.tolist()}, f"{out}.{rank}")
+    torch.distributed.destroy_process_group()
+
+
+def test_two_workers_give_the_result_of_one(config: TrialConfig, tmp_path: Path) -> None:
+    combined = at_stage(config, "combined")
+    alone = run_trial(combined, Runtime(communicator=Alone()))
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    out = str(tmp_path / "rank")
+    multiprocessing.spawn(_in_a_group, args=(2, port, combined.model_dump_json(), out), nprocs=2)
+    shared = [torch.load(f"{out}.{rank}") for rank in range(2)]
+    assert shared[0] == shared[1]
+    for ours, theirs in zip(alone.curves, shared[0]["curves"], strict=True):
+        assert theirs == pytest.approx(ours, rel=1e-3, abs=1e-6)
+    assert shared[0]["values"] == pytest.approx(values(alone), rel=1e-3, abs=1e-5)
+    assert shared[0]["counts"] == alone.cube.counts.tolist()
+
+
+def test_more_workers_than_pairs_in_a_step_is_refused(config: TrialConfig) -> None:
+    from raysearch.losses.composite import CompositeLoss
+    from raysearch.pipeline.unlearn import _check_shares
+
+    assert config.unlearning is not None
+    many = dataclasses.make_dataclass("Fake", ["rank", "size"])(0, 7)
+    with pytest.raises(TrialError, match="7 workers share a step of 6 pairs"):
+        _check_shares(config.unlearning, CompositeLoss(config.unlearning.losses), many)
