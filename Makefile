@@ -25,7 +25,7 @@ check: $(STAMP)  ## Format, lint, types, floors
 golden: $(STAMP) ## Write the golden files anew; look at the difference before you commit it
 	RAYSEARCH_GOLDEN=1 $(BIN)/python -m pytest tests/golden
 
-clean: ##        Remove the environment and caches; runs stay
+clean:           ## Remove the environment and caches; runs stay
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache build dist
 
 venv: $(STAMP)   ## Make .venv and install everything, pinned
@@ -33,6 +33,6 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "raysearch needs Python 3.11 or newer; say which: make PYTHON=python3.11"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	@echo "installing pinned packages into $(VENV): torch first, then the rest (a few minutes)"
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(TORCH)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off $(TORCH)
+	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off -c constraints.txt -e ".[dev]"
 	@touch $@

@@ -16,7 +16,9 @@ from raysearch import registry
 class Block(BaseModel):
     """Base of every block: unknown keys are errors, values are not coerced, instances are immutable."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        extra="forbid", strict=True, frozen=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
 
 
 def _known(kind: str, name: str) -> str:

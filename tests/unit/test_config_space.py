@@ -124,3 +124,9 @@ def test_assemble_takes_whole_numbers_that_a_table_made_floats() -> None:
 def test_one_and_true_are_two_options() -> None:
     tree = {"x": Choice((1, True))}
     assert [assemble(tree, {"x": value})["x"] is value for value in (1, True)] == [True, True]
+
+
+def test_a_parameter_of_two_options_is_tried_at_its_ends_under_both() -> None:
+    tree = {"a": Choice(({"w": Int(0, 9), "p": 1}, {"w": Int(0, 9)}))}
+    tried = [config for name, _, config in end_points(tree) if name == "a.w"]
+    assert tried == [{"a": {"w": 0, "p": 1}}, {"a": {"w": 9, "p": 1}}, {"a": {"w": 0}}, {"a": {"w": 9}}]
