@@ -8,7 +8,6 @@ compares this split with the model's own logits on a probe and refuses a model f
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import torch

@@ -28,7 +28,6 @@ from raysearch.pipeline.runtime import Runtime
 from raysearch.stereotypes.pairs import StereotypePair
 from raysearch.text.corpus import general_texts, split_texts
 
-
 TEXT_SPLIT_SEED = 0
 """Seed of the split of general texts into KL reference and perplexity: fixed, as part of the ratio's definition."""
 

@@ -1,0 +1,200 @@
+"""The command line as a user meets it: careless inputs get one clear line and exit code 2, and lose nothing."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from raysearch import __version__
+from raysearch.cli import app
+from raysearch.ledger.run_folder import RunFolder
+from tests.small_tables import WRITERS
+from tests.studies import TEXT
+from tests.unit.test_ledger import STUDY, record
+
+
+def call(*arguments: str) -> tuple[int, str, str]:
+    result = CliRunner().invoke(app, list(arguments))
+    return result.exit_code, result.stdout, result.stderr
+
+
+@pytest.fixture
+def study(tmp_path: Path, tiny_model: Path) -> Path:
+    table = WRITERS["acs_employment_atlanta"](tmp_path / "table")
+    path = tmp_path / "small.yaml"
+    path.write_text(TEXT.format(model=tiny_model, table=table))
+    return path
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunFolder:
+    folder = RunFolder.create(tmp_path / "run", STUDY + "objectives: {accuracy: maximize}\n", {"overrides": []})
+    folder.ledger.append(record(0, kind="anchor", params={}))
+    folder.ledger.append(record(1, objectives={"accuracy": 0.7}))
+    folder.ledger.append(record(2, state="failed", reason="out of memory", feasible=None, objectives={}, metrics={}))
+    return folder
+
+
+def shorten(table: Path, keep) -> None:
+    for name in ("persons.csv", "households.csv"):
+        keep(pd.read_csv(table / name), name).to_csv(table / name, index=False)
+
+
+def empty(frame: pd.DataFrame, name: str) -> pd.DataFrame:
+    return frame.head(0)
+
+
+def without_sex(frame: pd.DataFrame, name: str) -> pd.DataFrame:
+    return frame.drop(columns="sex", errors="ignore")
+
+
+def one_woman(frame: pd.DataFrame, name: str) -> pd.DataFrame:
+    if "sex" not in frame:
+        return frame
+    return frame[(frame["sex"] == 1) | (frame.index == frame.index[frame["sex"] == 2][0])]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [(empty, "no rows"), (without_sex, "sex"), (one_woman, "min_group_rows")],
+    ids=["an empty table", "no sensitive column", "a group of one row"],
+)
+def test_a_table_that_cannot_serve(study: Path, tmp_path: Path, spoil, words: str) -> None:
+    shorten(tmp_path / "table", spoil)
+    code, _, error = call("run", str(study), "--out", str(tmp_path / "out"))
+    assert code == 2
+    assert words in error
+    assert "Traceback" not in error
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("unlearning.stepz=3", "unknown key. Did you mean 'steps'?"),
+        ("unlearning.steps=many", "unlearning.steps"),
+        ("model.source=./no/such/model", "no such folder"),
+        ("unlearning.losses.kl.options={beta: 2}", "kl has no option 'beta'"),
+        ("data.sensitive=gender", "no sensitive attribute 'gender'"),
+        ("data.train_rows=100000", "Lower one of them"),
+        ("workers.workers_per_group=7", "each of 7 workers of a group needs at least one"),
+        ("workers.gpus_per_worker=8", "GPUs"),
+    ],
+)
+def test_a_setting_that_cannot_serve(study: Path, tmp_path: Path, setting: str, words: str) -> None:
+    code, _, error = call("run", str(study), "--out", str(tmp_path / "out"), "--set", setting)
+    assert code == 2, error
+    assert words in error
+    assert "Traceback" not in error
+    assert not (tmp_path / "out" / "ledger").exists() or not list((tmp_path / "out" / "ledger").iterdir())
+
+
+def test_results_are_never_overwritten(study: Path, run: RunFolder) -> None:
+    before = sorted(path.read_bytes() for path in run.path.rglob("*") if path.is_file())
+    code, _, error = call("run", str(study), "--out", str(run.path))
+    assert code == 2
+    assert "is not empty; results are never overwritten" in error
+    assert before == sorted(path.read_bytes() for path in run.path.rglob("*") if path.is_file())
+
+
+def test_a_place_that_cannot_be_written(study: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    code, _, error = call("run", str(study), "--out", str(tmp_path / "file" / "run"))
+    assert code == 2
+    assert "cannot be made or written" in error
+
+
+def test_workers_that_do_not_divide_into_groups(study: Path) -> None:
+    code, _, error = call("run", str(study), "--workers", "3", "--set", "workers.workers_per_group=2")
+    assert code == 2
+    assert "--workers 3: a trial needs 2 workers" in error
+
+
+@pytest.mark.parametrize("verb", ["front", "status"])
+def test_a_folder_that_is_no_run(tmp_path: Path, verb: str) -> None:
+    code, _, error = call(verb, str(tmp_path / "nowhere"))
+    assert code == 2
+    assert "no such folder" in error
+
+
+def test_a_trial_that_is_not_recorded(run: RunFolder) -> None:
+    code, _, error = call("replay", str(run.path), "77")
+    assert code == 2
+    assert "no trial 77; recorded: 0 to 2" in error
+
+
+def test_front_and_status_for_programs(run: RunFolder) -> None:
+    code, out, _ = call("front", str(run.path), "--json")
+    assert code == 0
+    assert {row["trial"] for row in json.loads(out)["front"]} == {0, 1}
+    code, out, _ = call("status", str(run.path), "--json")
+    found = json.loads(out)
+    assert (found["recorded"], found["complete"], found["failed"]) == (3, 2, {"out of memory": 1})
+
+
+def test_front_of_a_run_without_trials(tmp_path: Path) -> None:
+    folder = RunFolder.create(tmp_path / "run", STUDY, {"overrides": []})
+    assert call("front", str(folder.path))[0] == 0
+    assert call("status", str(folder.path))[0] == 0
+
+
+def test_validate_says_what_is_searched(study: Path) -> None:
+    code, _, _ = call("validate", str(study))
+    assert code == 0
+    code, _, error = call("validate", "no_such_study")
+    assert code == 2
+    assert "no such file" in error
+
+
+def test_debug_shows_each_stage(study: Path) -> None:
+    command = [sys.executable, "-m", "raysearch.cli", "debug", str(study), "--stage", "combined", "--set", "unlearning.steps=2"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    for words in ("The sex is", "counterfactual:", "pair:", "step 1/2", "probability_gap", "demographic_parity_difference",
+                  "true negatives", "seconds"):
+        assert words in done.stdout, words
+    assert "ray" not in done.stderr.lower()
+
+
+def test_debug_refuses_an_unknown_stage() -> None:
+    code, _, error = call("debug", "demo", "--stage", "combind")
+    assert code == 2
+    assert "Did you mean 'combined'?" in error
+
+
+def test_fetch_lists_names_and_refuses_others() -> None:
+    assert call("fetch", "--list")[0] == 0
+    code, _, error = call("fetch", "smollm3")
+    assert code == 2
+    assert "smollm" in error
+
+
+def test_schema_and_version() -> None:
+    code, out, _ = call("schema")
+    assert code == 0
+    assert json.loads(out)["properties"]["trial"]
+    assert call("version")[1].strip() == __version__
+
+
+@pytest.mark.parametrize("verb", ["run", "front", "status", "debug", "replay", "fetch", "validate", "schema", "version"])
+def test_every_verb_has_help(verb: str) -> None:
+    code, out, _ = call(verb, "--help")
+    assert code == 0
+    assert "raysearch" in out or verb in out
+
+
+def test_the_analysis_script_reads_a_run_and_refuses_what_is_none(run: RunFolder, tmp_path: Path) -> None:
+    script = Path(__file__).parents[2] / "analysis" / "pareto_front.py"
+    out = tmp_path / "front.csv"
+    done = subprocess.run([sys.executable, str(script), str(run.path), "--csv", str(out)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert set(pd.read_csv(out)["trial"]) == {0, 1}
+    done = subprocess.run([sys.executable, str(script), str(tmp_path)], capture_output=True, text=True)
+    assert (done.returncode, "Traceback" in done.stderr) == (2, False)
+    shutil.rmtree(run.path)

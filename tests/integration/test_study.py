@@ -1,0 +1,143 @@
+"""A whole study on Ray on this machine: anchors, search, ledger, journal, front; a lost worker; two workers a trial."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pandas as pd
+import psutil
+import pytest
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+
+from raysearch.config.load import Study
+from raysearch.config.schema import TrialConfig
+from raysearch.ledger.read import read_frame
+from raysearch.ledger.record import TrialRecord
+from raysearch.ledger.run_folder import RunFolder
+from raysearch.replay import replay, run_here
+from raysearch.study import run_study
+from tests.studies import small_study
+
+pytestmark = pytest.mark.ray
+
+
+class Listener:
+    """Keeps what it hears; may act on what the groups do."""
+
+    def __init__(self, act: Callable[[dict[str, Any]], None] = lambda groups: None) -> None:
+        self.records: list[TrialRecord] = []
+        self.lines: list[str] = []
+        self.total = 0
+        self._act = act
+
+    def say(self, text: str) -> None:
+        self.lines.append(text)
+
+    def started(self, run: RunFolder, study: Study, total: int) -> None:
+        self.total = total
+
+    def working(self, groups: dict[str, Any]) -> None:
+        self._act(groups)
+
+    def finished(self, record: TrialRecord) -> None:
+        self.records.append(record)
+
+
+def journal_states(run: RunFolder) -> list[str]:
+    storage = JournalStorage(JournalFileBackend(str(run.journal)))
+    study = optuna.load_study(study_name=run.path.name, storage=storage)
+    return [trial.state.name for trial in study.trials]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> tuple[RunFolder, Listener]:
+    """A study of three anchors and three trials on two groups; one worker is killed while it trains."""
+    folder = tmp_path_factory.mktemp("study")
+    killed: list[int] = []
+
+    def kill_one(groups: dict[str, Any]) -> None:
+        training = [state for state in groups.values() if state.stage == "unlearning" and state.done >= 1]
+        if training and not killed:
+            for process in psutil.Process().children(recursive=True):
+                with contextlib.suppress(psutil.Error):
+                    if "RayTrainWorker" in " ".join(process.cmdline()):
+                        killed.append(process.pid)
+                        os.kill(process.pid, signal.SIGKILL)
+                        return
+
+    listener = Listener(kill_one)
+    study = small_study(folder, tiny_model, "unlearning.steps=60")
+    run = run_study(study, folder / "run", listener)
+    assert killed, "no worker was killed, so the test would show nothing"
+    return run, listener
+
+
+def test_every_trial_is_recorded_once_though_a_worker_was_killed(finished) -> None:
+    run, listener = finished
+    records = list(run.ledger)
+    assert [record.trial for record in records] == list(range(6))
+    assert [record.kind for record in records] == ["anchor"] * 3 + ["search"] * 3
+    assert [record.stage for record in records[:3]] == ["baseline", "cda", "unlearning"]
+    assert {record.state for record in records} == {"complete"}
+    assert sorted(record.trial for record in listener.records) == list(range(6))
+    assert listener.records[0].stage == "baseline"
+    assert listener.total == 6
+
+
+def test_optunas_journal_has_the_sampled_trials_and_none_left_running(finished) -> None:
+    assert journal_states(finished[0]) == ["COMPLETE"] * 3
+
+
+def test_a_record_holds_what_an_auditor_asks_for(finished) -> None:
+    record = finished[0].ledger.get(4)
+    assert set(record.objectives) == set(finished[0].study().config.objectives)
+    assert set(record.constraints) == {"accuracy >= baseline - 1", "answer_mass_ratio <= 100"}
+    assert sum(sum(map(sum, counts)) for counts in record.groups.values()) == 40
+    assert {"model", "data", "unlearning", "intrinsic", "downstream", "metrics", "total"} <= set(record.costs_s)
+    assert {"torch", "transformers", "raysearch"} <= set(record.versions)
+    assert record.definitions["intrinsic_gap"] == "1"
+    assert TrialConfig.model_validate(record.config).stage == record.stage
+    assert len(record.curves) == 60
+
+
+def test_the_ledger_reads_as_a_table_and_parquet(finished) -> None:
+    run, _ = finished
+    table = read_frame(run.path)
+    assert len(table) == 6
+    assert len(pd.read_parquet(run.parquet)) == 6
+    assert table["metric.intrinsic_gap"].between(0, 1).all()
+
+
+def test_tensorboard_logs_are_there_for_every_trial(finished) -> None:
+    assert len(list(finished[0].tensorboard.glob("trial-*/events*"))) == 6
+
+
+def test_the_chatter_is_in_the_log_file(finished, capfd: pytest.CaptureFixture[str]) -> None:
+    assert "Started a local Ray instance" in (finished[0].logs / "ray.log").read_text()
+
+
+def test_a_workers_trial_replays_bit_for_bit_in_this_process(finished) -> None:
+    again = replay(finished[0], 3)
+    assert again.changed == ()
+    assert again.same, [d for d in again.differences if not d.same]
+
+
+def test_two_workers_of_a_group_give_the_result_of_one_process(tmp_path: Path, tiny_model: Path) -> None:
+    study = small_study(
+        tmp_path, tiny_model, "workers={groups: 1, workers_per_group: 2}", "search.trials=1", "cda={mode: duplicate}"
+    )
+    run = run_study(study, tmp_path / "run", Listener())
+    record = run.ledger.get(3)
+    assert record.execution["workers"] == 2
+    alone = run_here(TrialConfig.model_validate(record.config), threads=1)
+    for name, estimate in record.metrics.items():
+        assert alone.metrics[name].value == pytest.approx(estimate.value, rel=1e-3, abs=1e-5), name
+    for ours, theirs in zip(alone.curves, record.curves, strict=True):
+        assert theirs == pytest.approx(ours, rel=1e-3, abs=1e-6)
