@@ -3,7 +3,6 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-TORCH := $(shell sed -n 's/^\(torch==.*\)$$/\1/p' constraints.txt)
 SPACE ?= demo
 
 .PHONY: help demo test check golden clean venv
@@ -33,6 +32,6 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "raysearch needs Python 3.11 or newer; say which: make PYTHON=python3.11"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	@echo "installing pinned packages into $(VENV): torch first, then the rest (a few minutes)"
-	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off $(TORCH)
+	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off -c constraints.txt torch
 	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off -c constraints.txt -e ".[dev]"
 	@touch $@

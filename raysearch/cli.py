@@ -67,7 +67,9 @@ def _exit_codes() -> Iterator[None]:
 
 
 @app.callback()
-def _common(verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Show what libraries have to say.")] = False) -> None:
+def _common(
+    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Show what libraries have to say.")] = False,
+) -> None:
     logging.basicConfig(level=logging.INFO if verbose else logging.ERROR, format="%(name)s: %(message)s")
     if not verbose:
         warnings.simplefilter("ignore")
@@ -85,7 +87,9 @@ def run(
     workers: Annotated[
         int | None, typer.Option(min=1, help="Worker processes in all; groups are workers / workers_per_group.")
     ] = None,
-    address: Annotated[str | None, typer.Option(help="A Ray cluster: `auto` or HOST:PORT. Default: this machine.")] = None,
+    address: Annotated[
+        str | None, typer.Option(help="A Ray cluster: `auto` or HOST:PORT. Default: this machine.")
+    ] = None,
     settings: Settings = None,
 ) -> None:
     """Search a space: anchors first, then sampled trials, on Ray Train worker groups; ends with the front."""
@@ -101,7 +105,9 @@ def run(
             overrides.append(f"search.trials={trials}")
         study = load_study(file, overrides)
         if workers is not None:
-            study = load_study(file, [*overrides, f"workers.groups={_groups(workers, study.config.workers.workers_per_group)}"])
+            study = load_study(
+                file, [*overrides, f"workers.groups={_groups(workers, study.config.workers.workers_per_group)}"]
+            )
         path = out or new_run_path(study.config.name)
         try:
             with LiveScreen(console).shown() as screen:
@@ -151,7 +157,9 @@ def _show_front(folder: Path, console: Console, picture: bool) -> None:
     pareto_front(table, objectives).to_csv(folder / "front.csv", index=False)
     console.print(f"Table: {folder}/front.csv", highlight=False)
     if picture and (table["state"] == "complete").any():
-        console.print(f"Picture: {draw_front(table, objectives, folder / 'front.png', study.config.name)}", highlight=False)
+        console.print(
+            f"Picture: {draw_front(table, objectives, folder / 'front.png', study.config.name)}", highlight=False
+        )
 
 
 @app.command(epilog="`raysearch status runs/demo-20260101-120000 --json`")
@@ -172,7 +180,9 @@ def status(folder: Run, as_json: AsJson = False) -> None:
 def debug(
     file: Space = "demo",
     settings: Settings = None,
-    stage: Annotated[str | None, typer.Option(help="baseline, cda, unlearning or combined; default: as the file says.")] = None,
+    stage: Annotated[
+        str | None, typer.Option(help="baseline, cda, unlearning or combined; default: as the file says.")
+    ] = None,
 ) -> None:
     """Run one trial in this process, without Ray, and print each stage's inputs and outputs. Breakpoints work."""
     from raysearch.config.load import load_study
@@ -251,7 +261,9 @@ def _fetch_path(name: str, say: Callable[[str], Any]) -> str:
     if name in PINNED or "/" in name:
         location = resolve(ModelConfig(source=name), say).location
         if name in PINNED and not verify(Path(location)):
-            raise UserError(f"{location}: the weights are not those that were converted. Delete that folder and fetch again.")
+            raise UserError(
+                f"{location}: the weights are not those that were converted. Delete that folder and fetch again."
+            )
         return location
     return str(fetch_archive(name, say))
 
@@ -266,7 +278,9 @@ def validate(file: Space, settings: Settings = None) -> None:
         study = load_study(file, settings or [])
         found = parameters(study.space)
         console = _console(soft_wrap=True)
-        console.print(f"{study.path}: valid; {len(found)} parameters, {study.config.search.trials} trials", highlight=False)
+        console.print(
+            f"{study.path}: valid; {len(found)} parameters, {study.config.search.trials} trials", highlight=False
+        )
         for name, parameter in found.items():
             under = "".join(f" when {other} = {value}" for other, value in parameter.conditions)
             console.print(f"  {name}: {parameter.distribution}{under}", highlight=False, markup=False)

@@ -1,14 +1,14 @@
 """The exception tree. A user's mistake never shows a traceback; the command line prints its message and exits 2.
 
-    RaysearchError
-    +-- UserError                 exit code 2: place, rule, what came, remedy
-    |   +-- ConfigError           a YAML file or ``--set``; carries every problem found, not only the first
-    |   +-- AssetError            a model, table or archive that is missing, corrupt or refused
-    |   +-- DataError             a table that cannot serve: empty, a column missing, a group too small
-    |   +-- RunFolderError        a run folder that is missing, unwritable, locked or of a newer version
-    +-- TrialError                a trial failed; ``reason`` is one of ``FailureReason``
-        +-- NonFiniteLossError
-        +-- UndefinedRateError    a rate whose denominator is zero or a group below the least size
+RaysearchError
++-- UserError                 exit code 2: place, rule, what came, remedy
+|   +-- ConfigError           a YAML file or ``--set``; carries every problem found, not only the first
+|   +-- AssetError            a model, table or archive that is missing, corrupt or refused
+|   +-- DataError             a table that cannot serve: empty, a column missing, a group too small
+|   +-- RunFolderError        a run folder that is missing, unwritable, locked or of a newer version
++-- TrialError                a trial failed; ``reason`` is one of ``FailureReason``
+    +-- NonFiniteLossError
+    +-- UndefinedRateError    a rate whose denominator is zero or a group below the least size
 """
 
 from __future__ import annotations

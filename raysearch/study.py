@@ -1,6 +1,6 @@
 """A study from start to front: the only module that joins the searcher and the workers. Ray Tune runs here.
 
-    run_study(load_study("demo"), Path("runs/demo"), listener)
+run_study(load_study("demo"), Path("runs/demo"), listener)
 """
 
 from __future__ import annotations
@@ -64,6 +64,8 @@ def run_study(study: Study, path: Path, listener: Listener, address: str | None 
     """
     chosen = anchors(study)
     check(study, chosen, listener.say)
+    if address is None:
+        _check_gpus(study)
     run = RunFolder.create(path, study.text, _manifest(study, command))
     total = len(chosen) + study.config.search.trials
     listener.started(run, study, total)
@@ -144,23 +146,25 @@ def _start_ray(study: Study, address: str | None) -> None:
     if address is None:
         # A laptop may run more processes than it has cores; on a cluster Ray's own count holds.
         settings |= {"num_cpus": max(cpus, os.cpu_count() or 1), "include_dashboard": False}
-        gpus = workers.groups * workers.workers_per_group * workers.gpus_per_worker
-        available = _gpus()
-        if gpus > available:
-            raise UserError(
-                f"workers: {workers.groups} groups x {workers.workers_per_group} x {workers.gpus_per_worker:g} GPUs need "
-                f"{gpus:g} GPUs; this machine has {available}. Lower gpus_per_worker or give --address of a cluster."
-            )
     try:
         ray.init(address=address, **settings)
     except ConnectionError as error:
-        raise UserError(f"--address {address}: no Ray cluster answers there ({error}). Start it with `ray start --head`.") from error
+        raise UserError(
+            f"--address {address}: no Ray cluster answers there ({error}). Start it with `ray start --head`."
+        ) from error
 
 
-def _gpus() -> int:
+def _check_gpus(study: Study) -> None:
+    """Ray would wait for ever for GPUs that this machine does not have."""
     import torch
 
-    return torch.cuda.device_count()
+    workers, available = study.config.workers, torch.cuda.device_count()
+    needed = workers.groups * workers.workers_per_group * workers.gpus_per_worker
+    if needed > available:
+        raise UserError(
+            f"workers: {workers.groups} groups x {workers.workers_per_group} x {workers.gpus_per_worker:g} GPUs need "
+            f"{needed:g}; this machine has {available}. Lower gpus_per_worker, or give --address of a cluster."
+        )
 
 
 def _tune(searcher: Any, pool: Any, run: RunFolder, total: int) -> None:
@@ -225,4 +229,3 @@ def _chatter_to(path: Path) -> Iterator[None]:
         for number, original in zip((1, 2), kept, strict=True):
             os.dup2(original, number)
             os.close(original)
-

@@ -42,8 +42,15 @@ def save_tiny_model(folder: Path, family: str = "llama") -> Path:
 
     folder.mkdir(parents=True, exist_ok=True)
     size = dict(
-        vocab_size=_save_tokenizer(folder), hidden_size=32, intermediate_size=64, num_hidden_layers=2,
-        num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=256, pad_token_id=1, eos_token_id=0,
+        vocab_size=_save_tokenizer(folder),
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=256,
+        pad_token_id=1,
+        eos_token_id=0,
         bos_token_id=0,
     )
     if family.startswith("gemma"):

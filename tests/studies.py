@@ -11,7 +11,13 @@ TEXT = """\
 name: small
 trial:
   model: {{source: {model}}}
-  data: {{table: acs_employment_atlanta, path: {table}, train_rows: 60, validation_rows: 40, test_rows: 40, min_group_rows: 1}}
+  data:
+    table: acs_employment_atlanta
+    path: {table}
+    train_rows: 60
+    validation_rows: 40
+    test_rows: 40
+    min_group_rows: 1
   text: {{max_columns: 4}}
   cda: !choice
     - {{mode: none}}

@@ -1,13 +1,13 @@
 """A run's folder: what lies where, and who may write.
 
-    RUN/study.yaml         the study as given
-    RUN/manifest.json      when, with what command and what overrides
-    RUN/ledger/            one file a trial: the truth (``store.py``)
-    RUN/ledger.parquet     a copy of it for pandas
-    RUN/optuna.journal     Optuna's own journal of the study
-    RUN/tensorboard/       curves and HParams, a folder a trial
-    RUN/front.csv, .png    the front, as table and picture
-    RUN/logs/              everything that Ray, transformers and the workers said
+RUN/study.yaml         the study as given
+RUN/manifest.json      when, with what command and what overrides
+RUN/ledger/            one file a trial: the truth (``store.py``)
+RUN/ledger.parquet     a copy of it for pandas
+RUN/optuna.journal     Optuna's own journal of the study
+RUN/tensorboard/       curves and HParams, a folder a trial
+RUN/front.csv, .png    the front, as table and picture
+RUN/logs/              everything that Ray, transformers and the workers said
 """
 
 from __future__ import annotations
@@ -81,7 +81,9 @@ class RunFolder:
         except (ValueError, KeyError) as error:
             raise RunFolderError(f"{folder}/manifest.json: cannot be read; restore it or run again") from error
         if version > MANIFEST_VERSION:
-            raise RunFolderError(f"{folder}: written by a newer raysearch (manifest version {version}). Upgrade raysearch.")
+            raise RunFolderError(
+                f"{folder}: written by a newer raysearch (manifest version {version}). Upgrade raysearch."
+            )
         return run
 
     @classmethod
@@ -127,5 +129,7 @@ def now() -> str:
 def _runs_in(folder: Path) -> str:
     if not folder.is_dir() or not os.access(folder, os.R_OK):
         return "Give a folder that `raysearch run` made."
-    runs = sorted(p.name for p in folder.iterdir() if (p / "manifest.json").is_file() and re.search(r"\d{8}-\d{6}", p.name))
+    runs = sorted(
+        p.name for p in folder.iterdir() if (p / "manifest.json").is_file() and re.search(r"\d{8}-\d{6}", p.name)
+    )
     return f"Runs there: {', '.join(runs[-3:])}." if runs else "Give a folder that `raysearch run` made."

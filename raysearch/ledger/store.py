@@ -46,9 +46,13 @@ class Ledger:
             finally:
                 part.unlink()
         except FileExistsError as error:
-            raise RunFolderError(f"{target}: trial {record.trial} is recorded already; records are never replaced") from error
+            raise RunFolderError(
+                f"{target}: trial {record.trial} is recorded already; records are never replaced"
+            ) from error
         except OSError as error:
-            raise RunFolderError(f"{target}: cannot be written ({error.strerror}). Free space or choose --out.") from error
+            raise RunFolderError(
+                f"{target}: cannot be written ({error.strerror}). Free space or choose --out."
+            ) from error
         return target
 
     def __iter__(self) -> Iterator[TrialRecord]:

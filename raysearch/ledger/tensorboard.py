@@ -1,6 +1,6 @@
 """TensorBoard logs made from records: loss curves, objectives, and the HParams table. No torch, no TensorFlow.
 
-    tensorboard --logdir RUN/tensorboard
+tensorboard --logdir RUN/tensorboard
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ def write_trial(folder: Path, record: TrialRecord, objectives: Iterable[str]) ->
     target = folder / f"trial-{record.trial:06d}-{record.stage}"
     writer = EventFileWriter(str(target))
     hparams: dict[str, Any] = {"stage": record.stage, "kind": record.kind, **record.params}
-    hparams = {name: value if isinstance(value, bool | int | float | str) else str(value) for name, value in hparams.items()}
+    hparams = {
+        name: value if isinstance(value, bool | int | float | str) else str(value) for name, value in hparams.items()
+    }
     _add(writer, summary_v2.hparams_pb(hparams, trial_id=target.name))
     _add(writer, _experiment(objectives))
     for point in record.curves:
@@ -35,20 +37,31 @@ def write_trial(folder: Path, record: TrialRecord, objectives: Iterable[str]) ->
     _add(writer, _scalars({f"cost_s/{name}": value for name, value in record.costs_s.items()}), last)
     status = api_pb2.STATUS_SUCCESS if record.state == "complete" else api_pb2.STATUS_FAILURE
     end = plugin_data_pb2.SessionEndInfo(status=status)
-    _add(writer, _hparams_summary(hparams_metadata.SESSION_END_INFO_TAG, plugin_data_pb2.HParamsPluginData(session_end_info=end)))
+    _add(
+        writer,
+        _hparams_summary(
+            hparams_metadata.SESSION_END_INFO_TAG, plugin_data_pb2.HParamsPluginData(session_end_info=end)
+        ),
+    )
     writer.close()
     return target
 
 
 def _experiment(objectives: Iterable[str]) -> Summary:
-    infos = [api_pb2.MetricInfo(name=api_pb2.MetricName(tag=f"objective/{name}"), display_name=name) for name in objectives]
+    infos = [
+        api_pb2.MetricInfo(name=api_pb2.MetricName(tag=f"objective/{name}"), display_name=name) for name in objectives
+    ]
     experiment = api_pb2.Experiment(metric_infos=infos)
     return _hparams_summary(hparams_metadata.EXPERIMENT_TAG, plugin_data_pb2.HParamsPluginData(experiment=experiment))
 
 
 def _hparams_summary(tag: str, content: Any) -> Summary:
     return Summary(
-        value=[Summary.Value(tag=tag, metadata=hparams_metadata.create_summary_metadata(content), tensor=hparams_metadata.NULL_TENSOR)]
+        value=[
+            Summary.Value(
+                tag=tag, metadata=hparams_metadata.create_summary_metadata(content), tensor=hparams_metadata.NULL_TENSOR
+            )
+        ]
     )
 
 
@@ -58,4 +71,3 @@ def _scalars(values: dict[str, float]) -> Summary:
 
 def _add(writer: EventFileWriter, summary: Summary, step: int = 0) -> None:
     writer.add_event(Event(summary=summary, step=step, wall_time=time.time()))
-

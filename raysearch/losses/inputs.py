@@ -21,12 +21,12 @@ class Answers:
     mask: Bool[Tensor, "pairs tokens"]
 
     @property
-    def total(self) -> Float[Tensor, pairs]:
+    def total(self) -> Float[Tensor, " pairs"]:
         """log P(answer | prompt)."""
         return self.token_logps.masked_fill(~self.mask, 0.0).sum(dim=1)
 
     @property
-    def mean(self) -> Float[Tensor, pairs]:
+    def mean(self) -> Float[Tensor, " pairs"]:
         """Length-normalised: log P(answer | prompt) / number of answer tokens."""
         return self.total / self.mask.sum(dim=1)
 

@@ -52,9 +52,8 @@ class CountCube:
         for group in np.unique(groups):
             if str(group) not in position:
                 raise ValueError(f"group '{group}' is not one of {list(order)}")
-        np.add.at(
-            counts, ([position[str(g)] for g in groups], np.asarray(target, int), np.asarray(decided, int)), 1
-        )
+        cells = np.asarray([position[str(g)] for g in groups], dtype=np.int64)
+        np.add.at(counts, (cells, np.asarray(target, np.int64), np.asarray(decided, np.int64)), 1)
         return cls(tuple(order), counts)
 
     def __add__(self, other: CountCube) -> CountCube:
@@ -143,14 +142,12 @@ def check(cube: CountCube, min_group_rows: int) -> None:
         negatives, positives = counts.sum(axis=1).tolist()
         if min(negatives, positives) < max(1, min_group_rows):
             raise UndefinedRateError(
-                f"group '{name}' has {negatives + positives} judged rows, {positives} positive and {negatives} negative; "
-                f"data.min_group_rows asks for {min_group_rows} of each. Judge more rows, or lower it."
+                f"group '{name}' has {negatives + positives} judged rows, {positives} positive and {negatives} negative"
+                f"; data.min_group_rows asks for {min_group_rows} of each. Judge more rows, or lower it."
             )
 
 
-def measure(
-    cube: CountCube, min_group_rows: int, rounds: int, confidence: float, seed: int
-) -> dict[str, Measurement]:
+def measure(cube: CountCube, min_group_rows: int, rounds: int, confidence: float, seed: int) -> dict[str, Measurement]:
     """All group metrics with bootstrap intervals over rows.
 
     Rows are redrawn within each group (group sizes are the design's, not chance's), so a round is one multinomial draw
@@ -166,7 +163,10 @@ def measure(
     rng = np.random.default_rng(seed)
     n = cube.counts.sum(axis=(1, 2))
     drawn = np.stack(
-        [rng.multinomial(size, counts.ravel() / size, size=rounds) for size, counts in zip(n, cube.counts, strict=True)],
+        [
+            rng.multinomial(size, counts.ravel() / size, size=rounds)
+            for size, counts in zip(n, cube.counts, strict=True)
+        ],
         axis=1,
     ).reshape(rounds, len(cube.groups), 2, 2)
     found = {}

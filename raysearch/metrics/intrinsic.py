@@ -53,9 +53,7 @@ def gap(
     for name in sorted(set(groups)):
         by_group[name] = _mean(np.abs(signed[names == name]), rounds, confidence, seed)
         by_group[f"{name}.signed"] = _mean(signed[names == name], rounds, confidence, seed)
-    return GapResult(
-        _mean(np.abs(signed), rounds, confidence, seed), _mean(signed, rounds, confidence, seed), by_group
-    )
+    return GapResult(_mean(np.abs(signed), rounds, confidence, seed), _mean(signed, rounds, confidence, seed), by_group)
 
 
 def _mean(values: Values, rounds: int, confidence: float, seed: int) -> Measurement:

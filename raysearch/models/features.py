@@ -68,7 +68,7 @@ def pooled_features(
     Returns:
         [texts, width] float32.
     """
-    width = model.get_input_embeddings().weight.shape[1]  # type: ignore[operator,union-attr]
+    width = model.get_input_embeddings().weight.shape[1]  # type: ignore[operator]
     vectors = np.zeros((len(texts.ids), width), dtype=np.float32)
     done = 0
     for chunk in _batches(texts.ids):
@@ -88,7 +88,9 @@ def _pool(hidden: Tensor, mask: Tensor, pooling: Literal["mean", "last"]) -> Ten
 
 
 @torch.no_grad()
-def text_logps(lm: LanguageModel, model: nn.Module, texts: TokenizedTexts) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+def text_logps(
+    lm: LanguageModel, model: nn.Module, texts: TokenizedTexts
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Log-likelihood of whole texts: sum over tokens after the first of log p(token | tokens before it).
 
     Returns:

@@ -8,7 +8,7 @@ compares this split with the model's own logits on a probe and refuses a model f
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import torch
 from safetensors import SafetensorError
@@ -83,7 +83,8 @@ def logits(model: nn.Module, hidden: Tensor) -> Tensor:
 
 
 def _causal_lm(model: nn.Module) -> Any:
-    return model.get_base_model() if hasattr(model, "get_base_model") else model
+    causal: Any = model
+    return causal.get_base_model() if hasattr(causal, "get_base_model") else causal
 
 
 def load(config: ModelConfig, device: torch.device | str = "cpu") -> LanguageModel:
@@ -107,7 +108,7 @@ def load(config: ModelConfig, device: torch.device | str = "cpu") -> LanguageMod
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         raise AssetError(_load_failure(config, files, error)) from error
     tokenizer.padding_side = "right"
-    model.to(device).eval().requires_grad_(False)
+    cast(nn.Module, model).to(device).eval().requires_grad_(False)
     loaded = LanguageModel(model=model, tokenizer=tokenizer, digest=files.digest, device=device, config=config)
     _check_split(loaded)
     return loaded
@@ -123,7 +124,7 @@ def _load_failure(config: ModelConfig, files: ModelFiles, error: Exception) -> s
 
 @torch.no_grad()
 def _check_split(loaded: LanguageModel) -> None:
-    vocabulary = loaded.model.get_input_embeddings().weight.shape[0]  # type: ignore[operator,union-attr]
+    vocabulary = loaded.model.get_input_embeddings().weight.shape[0]  # type: ignore[operator]
     probe = torch.arange(3, 9, device=loaded.device).remainder(vocabulary).unsqueeze(0)
     mask = torch.ones_like(probe)
     own = loaded.model(input_ids=probe, attention_mask=mask, use_cache=False).logits.float()
@@ -135,5 +136,3 @@ def _check_split(loaded: LanguageModel) -> None:
             f"{difference:.3g}); raysearch does not support this architecture "
             f"({type(loaded.model).__name__}). Use a Llama, Phi-3 or Gemma family model."
         )
-
-

@@ -60,7 +60,7 @@ def adapted(lm: LanguageModel, lora: LoraConfig, seed: int) -> Iterator[PeftMode
     )
     wrapped = get_peft_model(base, config)
     try:
-        yield wrapped  # type: ignore[misc]
+        yield wrapped
     finally:
         wrapped.unload()
         if hasattr(base, "peft_config"):  # left behind by peft; a second adapter would warn of it

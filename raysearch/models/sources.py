@@ -77,7 +77,7 @@ def resolve(config: ModelConfig, say: Callable[[str], None] = lambda _: None) ->
     if source.startswith((".", "/", "~")) or not re.fullmatch(r"[\w.-]+/[\w.-]+", source):
         raise AssetError(
             f"model '{source}': no such folder, and no known name. {suggestion(source, PINNED)} "
-            "Or give a folder with config.json and safetensors, or a hub id such as HuggingFaceTB/SmolLM2-135M-Instruct."
+            "Or give a folder with config.json and safetensors, or a hub id such as HuggingFaceTB/SmolLM2-360M."
         )
     return ModelFiles(location=source, digest=f"hub:{source}@{config.revision or 'main'}")
 
@@ -104,7 +104,9 @@ def _pinned(name: str, say: Callable[[str], None]) -> ModelFiles:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise AssetError(f"cache {target.parent}: cannot be written ({error.strerror}). Set RAYSEARCH_CACHE.") from error
+        raise AssetError(
+            f"cache {target.parent}: cannot be written ({error.strerror}). Set RAYSEARCH_CACHE."
+        ) from error
     with FileLock(f"{target}.lock"):
         for leftover in target.parent.glob(f"{name}.part-*"):  # a conversion that was killed
             _remove(leftover)

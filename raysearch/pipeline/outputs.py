@@ -76,9 +76,9 @@ def score_pairs(subject: Subject, pairs: Sequence[StereotypePair], runtime: Runt
     return runtime.once(("pairs", subject.lm.digest, tuple(pairs)), compute) if subject.untouched else compute()
 
 
-def features(subject: Subject, texts: Sequence[str], config: DownstreamConfig, limit: int, runtime: Runtime) -> tuple[
-    NDArray[np.float32], TokenizedTexts
-]:
+def features(
+    subject: Subject, texts: Sequence[str], config: DownstreamConfig, limit: int, runtime: Runtime
+) -> tuple[NDArray[np.float32], TokenizedTexts]:
     """One vector a text, each distinct text computed once. Returns ([texts, width], the tokenised texts)."""
     distinct = list(dict.fromkeys(texts))
     kept: dict[str, NDArray[np.float32]] = {}
@@ -97,9 +97,9 @@ def features(subject: Subject, texts: Sequence[str], config: DownstreamConfig, l
     return np.stack([kept[text] for text in texts]), tokenize_texts(subject.lm, texts, limit)
 
 
-def likelihood(subject: Subject, texts: Sequence[str], limit: int, runtime: Runtime) -> tuple[
-    NDArray[np.float64], NDArray[np.int64]
-]:
+def likelihood(
+    subject: Subject, texts: Sequence[str], limit: int, runtime: Runtime
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Total log-likelihood and predicted tokens of each text, shared out over the processes."""
 
     def compute() -> tuple[NDArray[np.float64], NDArray[np.int64]]:

@@ -76,13 +76,14 @@ def _problems(config: TrialConfig, study: Study) -> list[Problem]:
         try:
             check_options(name, term.options)
         except ValueError as error:
-            found.append(Problem(str(study.path), f"trial.unlearning.losses.{name}.options", str(error)))
+            found.append(Problem(str(study.path), f"unlearning.losses.{name}.options", str(error)))
     size = study.config.workers.workers_per_group
     for key, count in (
         ("pairs_per_step", config.unlearning.pairs_per_step),
         ("neutral.texts_per_step", config.unlearning.neutral.texts_per_step),
     ):
         if count < size:
-            rule = f"each of {size} workers of a group needs at least one; got {count}. Raise it or lower workers_per_group."
-            found.append(Problem(str(study.path), f"trial.unlearning.{key}", rule))
+            rule = f"each of {size} workers of a group needs at least one; got {count}"
+            remedy = "Raise it or lower workers.workers_per_group."
+            found.append(Problem(str(study.path), f"unlearning.{key}", f"{rule}. {remedy}"))
     return found

@@ -1,6 +1,6 @@
 """A trial: configuration in, outcome out. The four stages are settings of this one function; no Ray in here.
 
-    outcome = run_trial(TrialConfig(cda=CdaDuplicate(mode="duplicate")), Runtime())
+outcome = run_trial(TrialConfig(cda=CdaDuplicate(mode="duplicate")), Runtime())
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ TEXT_SPLIT_SEED = 0
 
 @dataclass(frozen=True)
 class NeutralBatch:
-    """This process's share of a step's neutral texts: [texts, tokens] ids and mask, and the untouched model's states."""
+    """This process's share of a step's neutral texts: [texts, tokens] ids, mask, and the untouched model's states."""
 
     input_ids: Tensor
     attention_mask: Tensor
@@ -55,7 +55,9 @@ class Objective(nn.Module):
     Returns from ``forward``: this process's share of the loss, times the number of processes (DDP averages gradients).
     """
 
-    def __init__(self, lm: LanguageModel, model: nn.Module, loss: CompositeLoss, config: UnlearningConfig, size: int) -> None:
+    def __init__(
+        self, lm: LanguageModel, model: nn.Module, loss: CompositeLoss, config: UnlearningConfig, size: int
+    ) -> None:
         super().__init__()
         self.model = model
         self._lm = (lm,)  # a tuple hides the model's second path from nn.Module
@@ -109,7 +111,9 @@ def neutral_batches(lm: LanguageModel, config: NeutralTextConfig, runtime: Runti
     reference, _ = split_texts(general_texts(config.source), TEXT_SPLIT_SEED)
     texts = reference[: config.texts]
     if len(texts) < config.texts_per_step:
-        raise TrialError(f"neutral text '{config.source}' has {len(texts)} texts; texts_per_step is {config.texts_per_step}")
+        raise TrialError(
+            f"neutral text '{config.source}' has {len(texts)} texts; texts_per_step is {config.texts_per_step}"
+        )
     batches = []
     for start in range(0, len(texts) - config.texts_per_step + 1, config.texts_per_step):
         chunk = texts[start : start + config.texts_per_step]
@@ -140,7 +144,12 @@ def learning_rate(step: int, config: UnlearningConfig) -> float:
 
 
 def train(
-    lm: LanguageModel, model: nn.Module, config: UnlearningConfig, pairs: Sequence[StereotypePair], seed: int, runtime: Runtime
+    lm: LanguageModel,
+    model: nn.Module,
+    config: UnlearningConfig,
+    pairs: Sequence[StereotypePair],
+    seed: int,
+    runtime: Runtime,
 ) -> list[dict[str, float]]:
     """Trains the adapter in place.
 

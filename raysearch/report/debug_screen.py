@@ -44,18 +44,20 @@ def _text(value: Any) -> str:
         return value
     if isinstance(value, dict) and value and all(hasattr(item, "low") for item in value.values()):
         return "".join(
-            f"\n  {name:<32} {item.value:>8.4f}  [{item.low:.4f}, {item.high:.4f}]  n={item.n}" for name, item in value.items()
+            f"\n  {name:<32} {item.value:>8.4f}  [{item.low:.4f}, {item.high:.4f}]  n={item.n}"
+            for name, item in value.items()
         )
     if isinstance(value, dict):
         return "".join(f"\n  {name}: {item}" for name, item in value.items())
     if hasattr(value, "groups") and hasattr(value, "counts"):
         return "".join(
-            f"\n  {group}: true negatives {c[0][0]}, false positives {c[0][1]}, false negatives {c[1][0]}, true positives {c[1][1]}"
-            for group, c in zip(value.groups, value.counts.tolist(), strict=True)
+            f"\n  {group}: true negatives {tn}, false positives {fp}, false negatives {fn}, true positives {tp}"
+            for group, ((tn, fp), (fn, tp)) in zip(value.groups, value.counts.tolist(), strict=True)
         )
+    if hasattr(value, "decided"):
+        facts = {"judged rows": len(value.decided), "positive decisions": int(value.decided.sum()), **value.facts}
+        return "".join(f"\n  {name}: {item}" for name, item in facts.items())
     if is_dataclass(value) and not isinstance(value, type):
-        fields = {name: getattr(value, name) for name in asdict(value)} if not hasattr(value, "decided") else {
-            "rows": value.rows, "positive decisions": int(value.decided.sum()), **value.facts
-        }
+        fields = {name: getattr(value, name) for name in asdict(value)}
         return "".join(f"\n  {name}: {item!r}" for name, item in fields.items())
     return json.dumps(value, default=str)

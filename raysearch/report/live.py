@@ -31,8 +31,13 @@ class LiveScreen:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._progress = Progress(
-            TextColumn("[bold]trials"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left"),
-            TimeRemainingColumn(), console=console,
+            TextColumn("[bold]trials"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=console,
         )
         self._task = self._progress.add_task("trials", total=None)
         self._live: Live | None = None
@@ -48,7 +53,9 @@ class LiveScreen:
         if not self._console.is_terminal:
             yield self
             return
-        with Live(console=self._console, refresh_per_second=4, transient=True, redirect_stdout=False, redirect_stderr=False) as live:
+        with Live(
+            console=self._console, refresh_per_second=4, transient=True, redirect_stdout=False, redirect_stderr=False
+        ) as live:
             self._live = live
             try:
                 yield self
@@ -129,7 +136,11 @@ class Bar:
     def __init__(self, console: Console, title: str) -> None:
         self._title = title
         self._progress = Progress(
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console,
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=console,
             transient=True,
         )
         self._task = self._progress.add_task(title, total=None)

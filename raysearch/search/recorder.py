@@ -54,7 +54,7 @@ class Recorder:
             study=self._study.config.name,
             trial=proposal.number,
             kind="search" if proposal.anchor is None else "anchor",
-            stage=config.stage,  # type: ignore[arg-type]
+            stage=config.stage,
             state="complete" if reason is None else "failed",
             reason=None if reason is None else str(reason),
             detail=detail,
@@ -73,9 +73,7 @@ class Recorder:
         self.failures_in_a_row = 0 if reason is None else self.failures_in_a_row + 1
         return record
 
-    def _judge(
-        self, outcome: Outcome, proposal: Proposal
-    ) -> tuple[dict[str, Any], FailureReason | None, str | None]:
+    def _judge(self, outcome: Outcome, proposal: Proposal) -> tuple[dict[str, Any], FailureReason | None, str | None]:
         values = {name: measured.value for name, measured in outcome.metrics.items()}
         fields: dict[str, Any] = {
             "metrics": {name: _estimate(m) for name, m in outcome.metrics.items() if math.isfinite(m.value)},

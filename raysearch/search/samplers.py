@@ -33,7 +33,9 @@ def build(config: SamplerConfig) -> BaseSampler:
     kind = _CLASSES[config.name]
     known = set(inspect.signature(kind.__init__).parameters) - {"self", "seed", "n_startup_trials", "constraints_func"}
     wrong = [
-        Problem("", f"search.sampler.options.{option}", f"{kind.__name__} has no such option. {suggestion(option, known)}")
+        Problem(
+            "", f"search.sampler.options.{option}", f"{kind.__name__} has no such option. {suggestion(option, known)}"
+        )
         for option in config.options
         if option not in known
     ]
@@ -47,4 +49,6 @@ def build(config: SamplerConfig) -> BaseSampler:
         try:
             return kind(**given)
         except (TypeError, ValueError) as error:
-            raise ConfigError([Problem("", "search.sampler.options", f"{kind.__name__} refuses them: {error}")]) from error
+            raise ConfigError(
+                [Problem("", "search.sampler.options", f"{kind.__name__} refuses them: {error}")]
+            ) from error

@@ -1,4 +1,4 @@
-"""Paired prompts for unlearning and for the intrinsic gap, split so that held-out templates and words are never trained.
+"""Paired prompts for unlearning and the intrinsic gap, split so that held-out templates and words are never trained.
 
 One prompt has a stereotype answer and an anti-stereotype answer: rich goes with the male term and poor with the female
 one. Frames, wealth words and pairs of gendered terms are each split three ways, and a split's prompts are made from its
@@ -68,11 +68,7 @@ def pairs(name: str, split: Split, seed: int) -> tuple[StereotypePair, ...]:
     frames = _share(poor_or_rich.FRAMES, split, rng)
     poor = _share(poor_or_rich.POOR, split, rng)
     rich = _share(poor_or_rich.RICH, split, rng)
-    terms = [
-        (kind, term)
-        for kind, of_kind in poor_or_rich.TERMS.items()
-        for term in _share(of_kind, split, rng)
-    ]
+    terms = [(kind, term) for kind, of_kind in poor_or_rich.TERMS.items() for term in _share(of_kind, split, rng)]
     words: list[tuple[str, Wealth]] = [*((w, "poor") for w in poor), *((w, "rich") for w in rich)]
     return tuple(
         _pair(frame, change, word, wealth, term, verbs)

@@ -165,9 +165,7 @@ class Dispatcher:
     def _fail(self, work: Work, why: str) -> None:
         reason = FailureReason.STOPPED if self._stopping else FailureReason.LOST_WORKER
         started = self._started.get(work.number, time.time())
-        self._settle(
-            Result(work.number, reason=reason, detail=why, started_at_s=started, finished_at_s=time.time())
-        )
+        self._settle(Result(work.number, reason=reason, detail=why, started_at_s=started, finished_at_s=time.time()))
 
     def _settle(self, result: Result) -> None:
         self._results[result.number] = result

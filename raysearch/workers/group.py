@@ -81,7 +81,7 @@ def trainer(plan: GroupPlan) -> TorchTrainer:
             name=plan.name,
             storage_path=str(plan.storage),
             failure_config=FailureConfig(max_failures=plan.workers.max_restarts),
-            worker_runtime_env={"env_vars": plan.environment},
+            worker_runtime_env={"env_vars": plan.environment},  # type: ignore[call-arg]  # its types are the old API's
         ),
     )
 
@@ -115,9 +115,9 @@ def work_loop(config: dict[str, Any]) -> None:
     torch.set_num_threads(plan.workers.cpus_per_worker)
     device = get_device()
     group = ProcessGroup(device) if plan.workers.workers_per_group > 1 else Alone()
-    dispatcher = ray.get_actor(plan.dispatcher, namespace=plan.namespace)
+    dispatcher: Any = ray.get_actor(plan.dispatcher, namespace=plan.namespace)
     rank0 = group.rank == 0
-    epoch = group.broadcast(ray.get(dispatcher.join.remote(plan.name)) if rank0 else 0)
+    epoch: int = group.broadcast(ray.get(dispatcher.join.remote(plan.name)) if rank0 else 0)
     runtime = Runtime(device=device, communicator=group)
     if rank0:
         runtime.observer = _Reporter(dispatcher, plan.name, epoch)
@@ -127,7 +127,8 @@ def work_loop(config: dict[str, Any]) -> None:
         if rank0:
             work = ray.get(dispatcher.take.remote(plan.name, epoch, _IDLE_S))
             stopping = work is None and ray.get(dispatcher.stopping.remote())
-        work, stopping = group.broadcast((work, stopping))
+        word: tuple[Work | None, bool] = group.broadcast((work, stopping))
+        work, stopping = word
         if stopping:
             return
         if work is None:

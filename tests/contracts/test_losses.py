@@ -45,7 +45,9 @@ def with_garbage(inputs: LossInputs) -> LossInputs:
             value = getattr(part, leaf)
             fill = torch.full((value.shape[0], value.shape[1] + 2, *value.shape[2:]), 1e6, dtype=value.dtype)
             fill[:, : value.shape[1]] = value
-            given[leaf] = torch.where(mask.reshape(*mask.shape, *[1] * (value.dim() - 2)), fill, torch.full_like(fill, 1e6))
+            given[leaf] = torch.where(
+                mask.reshape(*mask.shape, *[1] * (value.dim() - 2)), fill, torch.full_like(fill, 1e6)
+            )
         return type(part)(**given)
 
     return changed(inputs, pad)
@@ -117,8 +119,10 @@ def test_the_composite_is_the_weighted_sum_of_the_paper() -> None:
     kl = torch.stack(
         [
             torch.nn.functional.kl_div(
-                n.logits[t, n.mask[t]].log_softmax(-1), n.reference_logits[t, n.mask[t]].log_softmax(-1),
-                reduction="batchmean", log_target=True,
+                n.logits[t, n.mask[t]].log_softmax(-1),
+                n.reference_logits[t, n.mask[t]].log_softmax(-1),
+                reduction="batchmean",
+                log_target=True,
             )
             for t in range(3)
         ]

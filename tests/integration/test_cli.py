@@ -154,10 +154,28 @@ def test_validate_says_what_is_searched(study: Path) -> None:
 
 
 def test_debug_shows_each_stage(study: Path) -> None:
-    command = [sys.executable, "-m", "raysearch.cli", "debug", str(study), "--stage", "combined", "--set", "unlearning.steps=2"]
+    command = [
+        sys.executable,
+        "-m",
+        "raysearch.cli",
+        "debug",
+        str(study),
+        "--stage",
+        "combined",
+        "--set",
+        "unlearning.steps=2",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    for words in ("The sex is", "counterfactual:", "pair:", "step 1/2", "probability_gap", "demographic_parity_difference",
-                  "true negatives", "seconds"):
+    for words in (
+        "The sex is",
+        "counterfactual:",
+        "pair:",
+        "step 1/2",
+        "probability_gap",
+        "demographic_parity_difference",
+        "true negatives",
+        "seconds",
+    ):
         assert words in done.stdout, words
     assert "ray" not in done.stderr.lower()
 
@@ -182,7 +200,9 @@ def test_schema_and_version() -> None:
     assert call("version")[1].strip() == __version__
 
 
-@pytest.mark.parametrize("verb", ["run", "front", "status", "debug", "replay", "fetch", "validate", "schema", "version"])
+@pytest.mark.parametrize(
+    "verb", ["run", "front", "status", "debug", "replay", "fetch", "validate", "schema", "version"]
+)
 def test_every_verb_has_help(verb: str) -> None:
     code, out, _ = call(verb, "--help")
     assert code == 0
@@ -192,7 +212,9 @@ def test_every_verb_has_help(verb: str) -> None:
 def test_the_analysis_script_reads_a_run_and_refuses_what_is_none(run: RunFolder, tmp_path: Path) -> None:
     script = Path(__file__).parents[2] / "analysis" / "pareto_front.py"
     out = tmp_path / "front.csv"
-    done = subprocess.run([sys.executable, str(script), str(run.path), "--csv", str(out)], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, str(script), str(run.path), "--csv", str(out)], capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
     assert set(pd.read_csv(out)["trial"]) == {0, 1}
     done = subprocess.run([sys.executable, str(script), str(tmp_path)], capture_output=True, text=True)

@@ -87,7 +87,9 @@ def test_a_loss_that_blows_up_is_a_failure_with_its_reason_and_leaves_the_model_
     runtime = Runtime()
     before = values(run_trial(at_stage(config, "baseline"), runtime))
     wild = config.unlearning.model_copy(update={"lr": 0.99, "max_grad_norm": 1e30, "steps": 200})
-    wild = wild.model_copy(update={"losses": {"gradient_ascent": wild.losses["kl"].model_copy(update={"weight": 1e30})}})
+    wild = wild.model_copy(
+        update={"losses": {"gradient_ascent": wild.losses["kl"].model_copy(update={"weight": 1e30})}}
+    )
     broken = at_stage(config, "unlearning").model_copy(update={"unlearning": wild})
     with pytest.raises(NonFiniteLossError, match=r"step \d+ of 200"):
         run_trial(broken, runtime)
@@ -162,7 +164,9 @@ def _in_a_group(rank: int, size: int, port: int, text: str, out: str) -> None:
     config = TrialConfig.model_validate_json(text, strict=False)
     runtime = Runtime(communicator=ProcessGroup(torch.device("cpu")))
     outcome = run_trial(config, runtime)
-    torch.save({"values": values(outcome), "curves": outcome.curves, "counts": outcome.cube.counts.tolist()}, f"{out}.{rank}")
+    torch.save(
+        {"values": values(outcome), "curves": outcome.curves, "counts": outcome.cube.counts.tolist()}, f"{out}.{rank}"
+    )
     torch.distributed.destroy_process_group()
 
 

@@ -105,8 +105,8 @@ def test_pinned_packages_that_need_others_pin_those_too() -> None:
         for requirement in map(Requirement, requires):
             if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
                 missing |= {canonical(requirement.name)} - set(known)
-    # setuptools comes with torch for one module; CUDA's wheels are pinned by torch itself.
-    assert {name for name in missing if not name.startswith(("nvidia-", "cuda-", "triton"))} <= {"setuptools"}
+    # CUDA's wheels are pinned by torch itself, and which it takes depends on the machine.
+    assert {name for name in missing if not name.startswith(("nvidia-", "cuda-", "triton"))} == set()
 
 
 def test_ci_runs_the_readmes_test_command_and_nothing_else() -> None:

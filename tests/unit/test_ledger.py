@@ -77,7 +77,7 @@ def test_a_newer_record_and_a_damaged_one_are_named(tmp_path: Path) -> None:
     with pytest.raises(RunFolderError, match="newer raysearch"):
         list(Ledger(tmp_path))
     (tmp_path / "000000.jsonl").write_text('{"schema_version":1')
-    with pytest.raises(RunFolderError, match="000000.jsonl: cannot be read"):
+    with pytest.raises(RunFolderError, match=r"000000\.jsonl: cannot be read"):
         list(Ledger(tmp_path))
 
 

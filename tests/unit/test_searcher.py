@@ -140,7 +140,7 @@ def test_a_seed_repeats_the_search(tmp_path: Path) -> None:
 
 
 def test_a_pickle_of_the_searcher_holds_nothing(tmp_path: Path) -> None:
-    study, searcher = searcher_of(tmp_path, fine)
+    _, searcher = searcher_of(tmp_path, fine)
     assert str(tmp_path).encode() not in pickle.dumps(searcher)
 
 
@@ -152,13 +152,15 @@ def test_a_study_name_that_exists_is_never_merged_with(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["tpe", "nsga2", "nsga3", "gp", "random", "quasi_random"])
 def test_every_sampler_is_built_and_asks(tmp_path: Path, name: str) -> None:
-    config = CONFIG.model_copy(update={"search": CONFIG.search.model_copy(update={"sampler": SamplerConfig(name=name)})})
+    config = CONFIG.model_copy(
+        update={"search": CONFIG.search.model_copy(update={"sampler": SamplerConfig(name=name)})}
+    )
     study = open_study(tmp_path / "j", "run", config)
     assert 0 <= study.ask().suggest_float("x", 0, 1) <= 1
 
 
 def test_options_of_samplers_are_checked() -> None:
-    with pytest.raises(ConfigError, match="search.sampler.options.multivariat.*Did you mean 'multivariate'"):
+    with pytest.raises(ConfigError, match=r"search\.sampler\.options\.multivariat.*Did you mean 'multivariate'"):
         build(SamplerConfig(options={"multivariat": True}))
     with pytest.raises(ConfigError, match="refuses them"):
         build(SamplerConfig(name="nsga2", options={"population_size": 1}))
@@ -192,4 +194,6 @@ def test_constraints_are_distances_from_their_bounds(given, name: str, violation
 
 def test_the_baseline_is_compared_with_itself() -> None:
     constraint = ConstraintConfig(metric="accuracy", at_least=-0.03, relative_to="baseline")
-    assert constraints.violations([constraint], METRICS, 0.65, None) == {"accuracy >= baseline - 0.03": pytest.approx(-0.03)}
+    assert constraints.violations([constraint], METRICS, 0.65, None) == {
+        "accuracy >= baseline - 0.03": pytest.approx(-0.03)
+    }

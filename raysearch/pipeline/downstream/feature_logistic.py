@@ -37,9 +37,7 @@ class FeatureLogistic:
         """
         limit = config.text.max_length_tokens
         n_train = len(data.train.texts)
-        vectors, tokens = features(
-            subject, [*data.train.texts, *data.judged.texts], config.downstream, limit, runtime
-        )
+        vectors, tokens = features(subject, [*data.train.texts, *data.judged.texts], config.downstream, limit, runtime)
         if not np.isfinite(vectors).all():
             raise TrialError("the model's features are not finite")
         if len(set(data.train.target.tolist())) < 2:
