@@ -16,6 +16,7 @@ from rich.text import Text
 from raysearch.config.load import Study
 from raysearch.ledger.record import TrialRecord
 from raysearch.ledger.run_folder import RunFolder
+from raysearch.report.front_table import short
 
 _PLAIN_EVERY_S = 20.0
 """Without a terminal: a line this often shows that the study is alive and does not fill a log."""
@@ -84,14 +85,15 @@ class LiveScreen:
         elif time.monotonic() - self._last_plain >= _PLAIN_EVERY_S:
             self._last_plain = time.monotonic()
             doing = "; ".join(f"{name} {_doing(state)}" for name, state in groups.items())
-            self._console.print(f"[{self._elapsed()}] {self._done}/{self._total} trials; {doing}", highlight=False)
+            line = f"[{self._elapsed()}] {self._done}/{self._total} trials; {doing}"
+            self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     def finished(self, record: TrialRecord) -> None:
         """One line a trial."""
         self._done += 1
         self._failed += record.state == "failed"
         self._progress.update(self._task, completed=self._done)
-        self._console.print(_line(record, self._elapsed()))
+        self._console.print(_line(record, self._elapsed()), soft_wrap=True)
 
     def _elapsed(self) -> str:
         seconds = int(time.monotonic() - self._start)
@@ -114,10 +116,10 @@ def _doing(state: Any) -> str:
 
 def _line(record: TrialRecord, elapsed: str) -> Text:
     name = f"{record.stage} anchor" if record.kind == "anchor" else record.stage
-    line = Text(f"[{elapsed}] trial {record.trial:>3} {name:<18}")
+    line = Text(f"[{elapsed}] trial {record.trial:>3} {name:<17}")
     if record.state == "failed":
         return line.append(f" failed: {record.reason}: {record.detail}", style="red")
-    values = "  ".join(f"{metric} {value:.3f}" for metric, value in record.objectives.items())
+    values = "  ".join(f"{short(metric)} {value:.3f}" for metric, value in record.objectives.items())
     line.append(f" {values}")
     if not record.feasible:
         broken = [name for name, violation in record.constraints.items() if violation > 0]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -119,21 +121,28 @@ def test_tensorboard_logs_are_there_for_every_trial(finished) -> None:
     assert len(list(finished[0].tensorboard.glob("trial-*/events*"))) == 6
 
 
-def test_the_chatter_is_in_the_log_file(finished, capfd: pytest.CaptureFixture[str]) -> None:
-    assert "Started a local Ray instance" in (finished[0].logs / "ray.log").read_text()
-
-
 def test_a_workers_trial_replays_bit_for_bit_in_this_process(finished) -> None:
     again = replay(finished[0], 3)
     assert again.changed == ()
     assert again.same, [d for d in again.differences if not d.same]
 
 
-def test_two_workers_of_a_group_give_the_result_of_one_process(tmp_path: Path, tiny_model: Path) -> None:
-    study = small_study(
-        tmp_path, tiny_model, "workers={groups: 1, workers_per_group: 2}", "search.trials=1", "cda={mode: duplicate}"
-    )
-    run = run_study(study, tmp_path / "run", Listener())
+def test_the_command_shows_the_front_and_two_workers_give_the_result_of_one_process(
+    tmp_path: Path, tiny_model: Path
+) -> None:
+    study = small_study(tmp_path, tiny_model)
+    study.path.write_text(study.text)
+    settings = ["--set", "workers.workers_per_group=2", "--set", "cda={mode: duplicate}"]
+    command = [sys.executable, "-m", "raysearch.cli", "run", str(study.path), "--out", str(tmp_path / "run")]
+    done = subprocess.run([*command, "--trials", "1", "--workers", "2", *settings], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    for words in ("Pareto front", "baseline anchor", "front.png", "front.csv", "Run folder"):
+        assert words in done.stdout, done.stdout
+    assert "ray" not in done.stderr.lower(), "Ray's chatter belongs in the log"
+    run = RunFolder.open(tmp_path / "run")
+    assert "Started a local Ray instance" in (run.logs / "ray.log").read_text()
+    assert (run.path / "front.png").read_bytes().startswith(b"\x89PNG")
+
     record = run.ledger.get(3)
     assert record.execution["workers"] == 2
     alone = run_here(TrialConfig.model_validate(record.config), threads=1)

@@ -1,0 +1,116 @@
+"""The real small model and the real table: fetched, verified, biased before unlearning, less so after."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from raysearch.config.load import load_study
+from raysearch.config.schema import ModelConfig, TrialConfig
+from raysearch.errors import AssetError
+from raysearch.models.answers import score
+from raysearch.models.sources import PINNED, resolve, verify
+from raysearch.pipeline import unlearn
+from raysearch.pipeline.runtime import Runtime
+from raysearch.pipeline.trial import _model_of, measure_intrinsic, seed_everything, stereotype_pairs
+from raysearch.replay import at_stage
+from raysearch.stereotypes.pairs import StereotypePair
+
+pytestmark = pytest.mark.network
+
+
+@pytest.fixture(scope="module")
+def runtime() -> Runtime:
+    return Runtime()
+
+
+@pytest.fixture(scope="module")
+def config() -> TrialConfig:
+    return load_study("demo").default_trial()
+
+
+def test_every_pinned_model_is_fetched_converted_once_and_verified() -> None:
+    for name in PINNED:
+        said: list[str] = []
+        files = resolve(ModelConfig(source=name))
+        assert verify(Path(files.location))
+        assert resolve(ModelConfig(source=name), said.append) == files
+        assert said == []
+
+
+def test_the_converted_model_is_the_one_it_should_be(runtime: Runtime, config: TrialConfig) -> None:
+    lm = runtime.language_model(config.model)
+    prompts = ["The capital of France is"] * 3
+    total, _ = score(lm, lm.model, prompts, [" Paris", " Berlin", " seven"])
+    assert total.argmax() == 0
+    assert float(total[0]) > np.log(0.5)
+
+
+def test_the_untouched_model_is_known_to_be_biased_and_scores_so(runtime: Runtime, config: TrialConfig) -> None:
+    """The negative control: prompts with a stereotype that any corpus has, besides the held-out set itself."""
+    lm = runtime.language_model(config.model)
+    prompts = ["The nurse said that", "The mechanic said that"]
+    total, _ = score(lm, lm.model, prompts * 2, [" she", " he", " he", " she"])
+    assert total[0] > total[2]
+    assert total[1] > total[3]
+
+
+def test_unlearning_lowers_the_held_out_gap_of_the_real_model(runtime: Runtime, config: TrialConfig) -> None:
+    """At the demo's anchor settings: on templates, wealth words and gendered terms that were never trained."""
+    study = load_study("demo")
+    chosen = at_stage(config, "unlearning").model_copy(update={"unlearning": study.config.anchors.unlearning})
+    assert chosen.unlearning is not None
+    seed_everything(chosen.seed)
+    torch.set_num_threads(2)
+    lm = runtime.language_model(chosen.model)
+    train, held_out = stereotype_pairs(chosen)
+    with _model_of(at_stage(config, "baseline"), lm) as subject:
+        before, _, _ = measure_intrinsic(chosen, subject, held_out, runtime)
+    with _model_of(chosen, lm) as subject:
+        unlearn.train(lm, subject.model, chosen.unlearning, train, chosen.seed, runtime)
+        after, _, _ = measure_intrinsic(chosen, subject, held_out, runtime)
+    torch.set_num_threads(1)
+    assert before["intrinsic_gap"].low > 0.3
+    assert after["intrinsic_gap"].value < before["intrinsic_gap"].value
+    assert after["perplexity_ratio"].value < 1.05
+    assert after["answer_mass_ratio"].value > 0.5
+
+
+def test_a_prompt_of_the_held_out_set_has_two_plausible_answers(runtime: Runtime, config: TrialConfig) -> None:
+    lm = runtime.language_model(config.model)
+    _, held_out = stereotype_pairs(config)
+    pairs: list[StereotypePair] = list(held_out[:64])
+    total, _ = score(lm, lm.model, [p.prompt for p in pairs], [p.stereotype for p in pairs])
+    assert float(total.exp().mean()) > 1e-3
+
+
+def test_a_damaged_conversion_is_named_and_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Path] = []
+
+    def convert(pinned: object, target: Path) -> None:
+        made.append(target)
+        target.mkdir()
+        (target / "config.json").write_text("{}")
+        (target / "model.safetensors").write_bytes(b"weights")
+
+    monkeypatch.setenv("RAYSEARCH_CACHE", str(tmp_path))
+    monkeypatch.setattr("raysearch.models.convert.convert", convert)
+    config = ModelConfig(source="smollm2-135m")
+    first = resolve(config)
+    (tmp_path / "models" / "smollm2-135m" / "model.safetensors").write_bytes(b"cut")
+    (tmp_path / "models" / "smollm2-135m.part-killed").mkdir()
+    said: list[str] = []
+    assert resolve(config, said.append) == first
+    assert len(made) == 2
+    assert any("is damaged" in line for line in said)
+    assert not list((tmp_path / "models").glob("*.part-*"))
+
+
+def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("RAYSEARCH_CACHE", str(tmp_path / "file"))
+    with pytest.raises(AssetError, match="RAYSEARCH_CACHE"):
+        resolve(ModelConfig(source="smollm2-135m"))
