@@ -254,13 +254,15 @@ def _fetch_path(name: str, say: Callable[[str], Any]) -> str:
     from raysearch import registry
     from raysearch.assets.archive import fetch as fetch_archive
     from raysearch.config.schema import ModelConfig
-    from raysearch.models.sources import PINNED, resolve, verify
+    from raysearch.models.sources import PINNED, download, resolve, verify
 
     if name in registry.names("dataset"):
         name = registry.get("dataset", name).archive
-    if name in PINNED or "/" in name:
+    if "/" in name:
+        return download(ModelConfig(source=name))
+    if name in PINNED:
         location = resolve(ModelConfig(source=name), say).location
-        if name in PINNED and not verify(Path(location)):
+        if not verify(Path(location)):
             raise UserError(
                 f"{location}: the weights are not those that were converted. Delete that folder and fetch again."
             )

@@ -64,6 +64,9 @@ def run_study(study: Study, path: Path, listener: Listener, address: str | None 
     """
     chosen = anchors(study)
     check(study, chosen, listener.say)
+    from raysearch.search.samplers import build
+
+    build(study.config.search.sampler)
     if address is None:
         _check_gpus(study)
     run = RunFolder.create(path, study.text, _manifest(study, command))
@@ -94,7 +97,7 @@ def _search(study: Study, run: RunFolder, chosen: list[Anchor], listener: Listen
     from raysearch.search.searcher import ParetoSearcher, Proposal, Verdict, open_study
     from raysearch.workers.pool import WorkerPool
 
-    _start_ray(study, address)
+    _start_ray(study, address, listener)
     pool = WorkerPool(study.config.workers, (run.path / "ray").resolve())
     pool.start()  # first of all: the groups come up while the rest is put in order
     recorder = Recorder(study, run)
@@ -117,9 +120,8 @@ def _search(study: Study, run: RunFolder, chosen: list[Anchor], listener: Listen
             searcher.stop()
         return verdict(record)
 
-    optuna_study = open_study(run.journal, run.path.name, study.config)
     searcher = ParetoSearcher(
-        optuna_study,
+        open_study(run.journal, run.path.name, study.config),
         study.space,
         [(anchor.stage, anchor.config.model_dump(mode="json")) for anchor in chosen],
         settle,
@@ -135,9 +137,11 @@ def _search(study: Study, run: RunFolder, chosen: list[Anchor], listener: Listen
         ray.shutdown()
     if problems:
         raise StudyError(problems[0])
+    if not searcher.exhausted:  # Ray Tune takes the first Ctrl-C and returns as if all was done
+        raise KeyboardInterrupt
 
 
-def _start_ray(study: Study, address: str | None) -> None:
+def _start_ray(study: Study, address: str | None, listener: Listener) -> None:
     import ray
 
     workers = study.config.workers
@@ -152,6 +156,9 @@ def _start_ray(study: Study, address: str | None) -> None:
         raise UserError(
             f"--address {address}: no Ray cluster answers there ({error}). Start it with `ray start --head`."
         ) from error
+    there = int(ray.cluster_resources().get("CPU", 0))
+    if there < cpus:
+        listener.say(f"the cluster has {there} CPUs and the study asks for {cpus}: groups wait until more join")
 
 
 def _check_gpus(study: Study) -> None:

@@ -7,6 +7,10 @@ from pathlib import Path
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
+from jaxtyping import install_import_hook
+
+install_import_hook("raysearch.losses", "beartype.beartype")  # before anything imports a loss
+
 import pytest
 import torch
 

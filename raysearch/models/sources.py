@@ -82,6 +82,29 @@ def resolve(config: ModelConfig, say: Callable[[str], None] = lambda _: None) ->
     return ModelFiles(location=source, digest=f"hub:{source}@{config.revision or 'main'}")
 
 
+def download(config: ModelConfig) -> str:
+    """Gets a model from the hub into transformers' own cache: configuration, tokenizer, safetensors.
+
+    Returns:
+        The folder.
+
+    Raises:
+        AssetError: no hub, no such model, or no right to it.
+    """
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    try:
+        patterns = ["*.json", "*.safetensors", "tokenizer*", "*.model", "LICENSE*"]
+        return str(snapshot_download(config.source, revision=config.revision, allow_patterns=patterns))
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
+        words = " ".join(str(error).split())[:200]
+        raise AssetError(
+            f"model '{config.source}': the hub does not give it ({words}). Check the id and your access (HF_TOKEN), or "
+            "give a folder that holds the model."
+        ) from error
+
+
 def _local(folder: Path) -> ModelFiles:
     weights = sorted(folder.glob("*.safetensors"))
     if not (folder / "config.json").is_file() or not weights:

@@ -11,7 +11,7 @@ from raysearch.config.space import end_points
 from raysearch.datasets.splits import split_rows
 from raysearch.errors import ConfigError, Problem
 from raysearch.losses.composite import check_options
-from raysearch.models.sources import resolve
+from raysearch.models.sources import download, resolve
 from raysearch.pipeline.data import load_table
 from raysearch.text.corpus import general_texts
 
@@ -57,7 +57,8 @@ def check(study: Study, chosen: list[Anchor], say: Callable[[str], None]) -> Non
     models: set[ModelConfig] = {config.model for config in configs}
     for model in sorted(models, key=str):
         say(f"model {model.source}")
-        resolve(model, say)
+        if resolve(model, say).digest.startswith("hub:"):
+            download(model)
     tables: set[DataConfig] = {config.data for config in configs}
     for data in sorted(tables, key=str):
         say(f"table {data.path or data.table}")

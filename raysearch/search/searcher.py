@@ -111,10 +111,16 @@ class ParetoSearcher(Searcher):
         self._out: dict[str, tuple[Proposal, optuna.trial.Trial | None]] = {}
         self._baseline_pending = bool(self._anchors)
         self._stopped = False
+        self._abandoned = 0
 
     def set_search_properties(self, metric: str | None, mode: str | None, config: dict[str, Any], **spec: Any) -> bool:
         """Objectives and space are the study's; Tune has none to give."""
         return True
+
+    @property
+    def exhausted(self) -> bool:
+        """Every anchor and every sampled trial was proposed and has come back."""
+        return not self._anchors and self._next >= self._last and not self._abandoned
 
     def stop(self) -> None:
         """Proposes nothing more."""
@@ -157,6 +163,7 @@ class ParetoSearcher(Searcher):
 
     def abandon(self, reason: str) -> None:
         """Fails whatever is still out, so that no trial stays RUNNING in Optuna's journal."""
+        self._abandoned = len(self._out)
         for _, asked in self._out.values():
             if asked is not None:
                 tell(self._study, asked, Verdict(None, {}, reason))

@@ -114,6 +114,8 @@ def work_loop(config: dict[str, Any]) -> None:
     plan: GroupPlan = config["plan"]
     torch.set_num_threads(plan.workers.cpus_per_worker)
     device = get_device()
+    if device.type == "cuda":
+        torch.cuda.set_device(device)  # NCCL's collectives on objects use the current device
     group = ProcessGroup(device) if plan.workers.workers_per_group > 1 else Alone()
     dispatcher: Any = ray.get_actor(plan.dispatcher, namespace=plan.namespace)
     rank0 = group.rank == 0

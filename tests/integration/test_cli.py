@@ -193,6 +193,13 @@ def test_fetch_lists_names_and_refuses_others() -> None:
     assert "smollm" in error
 
 
+def test_a_model_that_no_hub_gives_is_one_line() -> None:
+    code, _, error = call("fetch", "nobody-at-all/no-such-model")
+    assert code == 2
+    assert "the hub does not give it" in error
+    assert "Traceback" not in error
+
+
 def test_schema_and_version() -> None:
     code, out, _ = call("schema")
     assert code == 0
