@@ -8,6 +8,8 @@ from __future__ import annotations
 import functools
 import os
 import pickle
+import shutil
+import socket
 import sys
 import threading
 import time
@@ -25,6 +27,7 @@ from raysearch.ledger.run_folder import RunFolder
 from raysearch.pipeline.preflight import Anchor, anchors, check
 
 _POLL_S = 0.5
+_CONNECT_S = 5.0
 
 
 class Listener(Protocol):
@@ -69,14 +72,21 @@ def run_study(study: Study, path: Path, listener: Listener, address: str | None 
     build(study.config.search.sampler)
     if address is None:
         _check_gpus(study)
+    else:
+        _check_address(address)
     run = RunFolder.create(path, study.text, _manifest(study, command))
     total = len(chosen) + study.config.search.trials
     listener.started(run, study, total)
     with _chatter_to(run.logs / "ray.log"):
         try:
             _search(study, run, chosen, listener, address)
+        except UserError:
+            if not any(run.ledger):  # nothing has run: the same command must work once the mistake is mended
+                shutil.rmtree(run.path)
+            raise
         finally:
-            write_parquet(run)
+            if run.path.exists():
+                write_parquet(run)
     return run
 
 
@@ -156,9 +166,23 @@ def _start_ray(study: Study, address: str | None, listener: Listener) -> None:
         raise UserError(
             f"--address {address}: no Ray cluster answers there ({error}). Start it with `ray start --head`."
         ) from error
-    there = int(ray.cluster_resources().get("CPU", 0))
+    there = int(ray.cluster_resources().get("CPU", 0))  # type: ignore[no-untyped-call]
     if there < cpus:
         listener.say(f"the cluster has {there} CPUs and the study asks for {cpus}: groups wait until more join")
+
+
+def _check_address(address: str) -> None:
+    """Ray tries for minutes to reach a port where nothing listens; a plain connection knows at once."""
+    host, colon, port = address.rpartition(":")
+    if not colon or not port.isdigit() or "://" in address:
+        return  # `auto`, or a form that Ray knows better
+    try:
+        socket.create_connection((host, int(port)), timeout=_CONNECT_S).close()
+    except OSError as error:
+        raise UserError(
+            f"--address {address}: nothing answers there ({error}). Start a cluster with `ray start --head`, "
+            "or leave --address out to use this machine."
+        ) from error
 
 
 def _check_gpus(study: Study) -> None:

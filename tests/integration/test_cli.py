@@ -111,6 +111,13 @@ def test_a_place_that_cannot_be_written(study: Path, tmp_path: Path) -> None:
     assert "cannot be made or written" in error
 
 
+def test_an_address_where_no_cluster_is(study: Path, tmp_path: Path) -> None:
+    code, _, error = call("run", str(study), "--out", str(tmp_path / "out"), "--address", "127.0.0.1:9")
+    assert code == 2
+    assert "--address 127.0.0.1:9: nothing answers there" in error
+    assert not (tmp_path / "out").exists()
+
+
 def test_workers_that_do_not_divide_into_groups(study: Path) -> None:
     code, _, error = call("run", str(study), "--workers", "3", "--set", "workers.workers_per_group=2")
     assert code == 2
