@@ -16,7 +16,7 @@ import pandas as pd
 from rich.console import Console
 
 from raysearch.errors import UserError
-from raysearch.ledger.read import read_frame, read_study
+from raysearch.ledger.read import read_frame, read_study, to_parquet
 from raysearch.report.front_figure import draw_front
 from raysearch.report.front_table import front_table, pareto_front
 
@@ -51,12 +51,8 @@ def write(
     """Writes the front's rows to each path that is given."""
     if csv:
         front.to_csv(csv, index=False)
-    if parquet:  # a column of Parquet has one type, but a parameter may be a number in one trial and a word in another
-        names = [str(name) for name in front]
-        mixed = [name for name in names if name.startswith("param.") and front[name].dtype == object]
-        front.assign(**{name: front[name].map(str, na_action="ignore") for name in mixed}).to_parquet(
-            parquet, index=False
-        )
+    if parquet:
+        to_parquet(front, parquet)
     if latex:
         columns = ["trial", "stage", *(f"metric.{name}" for name in objectives)]
         rows = front[columns].rename(columns=lambda name: name.removeprefix("metric.").replace("_", " "))

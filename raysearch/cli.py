@@ -112,6 +112,8 @@ def run(
         try:
             with LiveScreen(console).shown() as screen:
                 folder = run_study(study, path, screen, address)
+        except UserError:
+            raise
         except (KeyboardInterrupt, RaysearchError):
             if (path / "ledger").is_dir():
                 console.print(f"\nWhat was finished: [cyan]raysearch front {path}[/]; the log: {path}/logs/ray.log")

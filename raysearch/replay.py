@@ -59,8 +59,8 @@ class Replay:
     Attributes:
         record: what the ledger holds.
         differences: one a metric.
-        same_surroundings: processes, machine type and library versions are as recorded, so the bits should be.
-        changed: what is not as recorded, in words.
+        changed: versions, processes, threads or machine type that are not as recorded, in words. Where there are
+            none, every metric should be the same bit for bit.
     """
 
     record: TrialRecord

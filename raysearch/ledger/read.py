@@ -63,13 +63,20 @@ def _row(record: TrialRecord) -> dict[str, Any]:
     return row
 
 
-def write_parquet(folder: RunFolder) -> Path:
+def write_parquet(run: RunFolder) -> Path:
     """Writes ``RUN/ledger.parquet`` from the records, replacing the old copy in one step."""
-    table = frame(list(folder.ledger))
-    for column in table.columns:  # a parameter may be a number in one trial and a word in another
-        if column.startswith("param.") and table[column].map(type).nunique() > 1:
-            table[column] = table[column].map(lambda value: None if value is None else str(value))
-    part = folder.path / f".ledger.{os.getpid()}.part"
-    table.to_parquet(part, index=False)
-    part.rename(folder.parquet)
-    return folder.parquet
+    part = run.path / f".ledger.{os.getpid()}.part"
+    to_parquet(frame(list(run.ledger)), part)
+    part.rename(run.parquet)
+    return run.parquet
+
+
+def to_parquet(table: pd.DataFrame, path: Path) -> None:
+    """Writes rows of the table; a parameter that is a number here and a word there becomes text, as Parquet needs."""
+    mixed = [
+        column
+        for column in map(str, table.columns)
+        if column.startswith("param.") and table[column].dropna().map(type).nunique() > 1
+    ]
+    words = {column: table[column].map(str, na_action="ignore") for column in mixed}
+    table.assign(**words).to_parquet(path, index=False)

@@ -125,13 +125,22 @@ def neutral_batches(lm: LanguageModel, config: NeutralTextConfig, runtime: Runti
 
 
 def batches_of_pairs(pairs: Sequence[StereotypePair], size: int, seed: int) -> Iterator[list[StereotypePair]]:
-    """Endless batches: every pair comes once before any comes again."""
+    """Endless batches: every pair comes once before any comes again, and pairs with the same prompt come together.
+
+    A prompt is forwarded once for all its pairs (``models.answers``), so a batch of three times the pairs costs little
+    more, and its gradient depends less on which gendered terms it happened to hold.
+    """
+    by_prompt: dict[str, list[StereotypePair]] = {}
+    for pair in pairs:
+        by_prompt.setdefault(pair.prompt, []).append(pair)
+    prompts = list(by_prompt)
     order = np.random.default_rng(seed)
-    queue: list[int] = []
+    queue: list[StereotypePair] = []
     while True:
         while len(queue) < size:
-            queue.extend(order.permutation(len(pairs)).tolist())
-        yield [pairs[index] for index in queue[:size]]
+            for index in order.permutation(len(prompts)).tolist():
+                queue.extend(by_prompt[prompts[index]])
+        yield queue[:size]
         queue = queue[size:]
 
 
