@@ -116,6 +116,8 @@ def load(config: ModelConfig, device: torch.device | str = "cpu") -> LanguageMod
 
 def _load_failure(config: ModelConfig, files: ModelFiles, error: Exception) -> str:
     words = " ".join(str(error).split())
+    if "scaled_dot_product_attention" in words:
+        return f"model '{config.source}': its architecture has no sdpa attention. Set `model: {{attention: eager}}`."
     return (
         f"model '{config.source}': transformers could not load {files.location}: {words[:300]} "
         "Give a folder with config.json, tokenizer and safetensors, or a name that `raysearch fetch --list` shows."

@@ -50,12 +50,12 @@ def test_the_converted_model_is_the_one_it_should_be(runtime: Runtime, config: T
 
 
 def test_the_untouched_model_is_known_to_be_biased_and_scores_so(runtime: Runtime, config: TrialConfig) -> None:
-    """The negative control: prompts with a stereotype that any corpus has, besides the held-out set itself."""
+    """The negative control: a stereotype that any corpus has, as the odds of a pronoun after either occupation."""
     lm = runtime.language_model(config.model)
     prompts = ["The nurse said that", "The mechanic said that"]
-    total, _ = score(lm, lm.model, prompts * 2, [" she", " he", " he", " she"])
-    assert total[0] > total[2]
-    assert total[1] > total[3]
+    total, _ = score(lm, lm.model, prompts * 2, [" she", " she", " he", " he"])
+    log_odds = total[:2] - total[2:]
+    assert float(log_odds[0] - log_odds[1]) > 1.0
 
 
 def test_unlearning_lowers_the_held_out_gap_of_the_real_model(runtime: Runtime, config: TrialConfig) -> None:

@@ -12,6 +12,7 @@ from raysearch.errors import AssetError
 from raysearch.models import language_model
 from raysearch.models.lora import adapted, target_modules
 from raysearch.models.sources import resolve
+from tests.conftest import save_tiny_model
 
 
 def test_a_missing_model_names_the_remedy() -> None:
@@ -39,6 +40,11 @@ def test_a_damaged_model_is_one_line(tiny_model: Path, tmp_path: Path) -> None:
     with pytest.raises(AssetError, match="could not load") as caught:
         language_model.load(ModelConfig(source=str(tmp_path)))
     assert "\n" not in str(caught.value)
+
+
+def test_a_family_without_sdpa_is_told_what_to_set(tmp_path: Path) -> None:
+    with pytest.raises(AssetError, match="attention: eager"):
+        language_model.load(ModelConfig(source=str(save_tiny_model(tmp_path / "gemma2", "gemma2"))))
 
 
 def test_the_digest_follows_the_weights(tiny_model: Path, tmp_path: Path) -> None:
