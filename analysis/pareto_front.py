@@ -16,9 +16,10 @@ import pandas as pd
 from rich.console import Console
 
 from raysearch.errors import UserError
-from raysearch.ledger.read import read_frame, read_study, to_parquet
+from raysearch.ledger.read import read_study, to_parquet
 from raysearch.report.front_figure import draw_front
 from raysearch.report.front_table import front_table, pareto_front
+from raysearch.uncertainty.table import read_configurations
 
 
 def main() -> int:
@@ -31,7 +32,7 @@ def main() -> int:
     parser.add_argument("--png", type=Path, help="draw all trials and the front")
     arguments = parser.parse_args()
     try:
-        table, study = read_frame(arguments.run), read_study(arguments.run)
+        table, study = read_configurations(arguments.run), read_study(arguments.run)
         objectives = study.config.objectives
         Console().print(front_table(table, objectives))
         if arguments.png and not (table["state"] == "complete").any():
@@ -39,7 +40,7 @@ def main() -> int:
         write(pareto_front(table, objectives), objectives, arguments.csv, arguments.parquet, arguments.latex)
         if arguments.png:
             draw_front(table, objectives, arguments.png, study.config.name)
-    except (UserError, OSError) as error:
+    except (UserError, OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0

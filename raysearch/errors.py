@@ -26,10 +26,18 @@ class FailureReason(StrEnum):
     MISSING_OBJECTIVE = "an objective that the study asks for was not measured"
     UNDEFINED_RATE = "a group is too small, or has no positives or negatives, to measure a rate"
     OUT_OF_MEMORY = "the device or the machine ran out of memory"
+    TIMED_OUT = "the trial took longer than workers.trial_timeout_s"
     LOST_WORKER = "the worker group that ran the trial was lost"
     BAD_DATA = "the data cannot serve this configuration"
     EXCEPTION = "the trial raised an unexpected error"
     STOPPED = "the study was stopped before the trial finished"
+
+
+class EarlyEnd(StrEnum):
+    """Why a trial ended before its full fidelity without having failed."""
+
+    HALVED = "stopped early: others were ahead of it at the same fidelity"
+    GATED = "an intrinsic constraint failed, so the downstream stage was not paid for"
 
 
 class RaysearchError(Exception):

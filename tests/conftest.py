@@ -57,6 +57,8 @@ def save_tiny_model(folder: Path, family: str = "llama") -> Path:
         eos_token_id=0,
         bos_token_id=0,
     )
+    if family == "opt":
+        size |= {"ffn_dim": 64, "word_embed_proj_dim": 32, "dropout": 0.1}
     if family.startswith("gemma"):
         size |= {"head_dim": 8}
     torch.manual_seed(0)

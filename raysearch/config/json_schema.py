@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import Any
 
 from raysearch import registry
-from raysearch.config.schema import METRICS, StudyConfig, TrialConfig
+from raysearch.config.metric_names import METRICS
+from raysearch.config.schema import StudyConfig, TrialConfig
 
 Schema = dict[str, Any]
 _COMPONENTS = {

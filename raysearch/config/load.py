@@ -20,7 +20,7 @@ from raysearch.config import catalog
 from raysearch.config.overrides import apply
 from raysearch.config.problems import Finding, Location, explain
 from raysearch.config.schema import StudyConfig, TrialConfig
-from raysearch.config.space import Choice, Distribution, Probe, assemble, defaults, parameters, probes
+from raysearch.config.space import Choice, Distribution, Probe, assemble, defaults, parameters, possible, probes
 from raysearch.config.tags import shown
 from raysearch.config.yaml_tree import OVERRIDE, Address, Option, Reader, Tree, address_of, compose, path_of, to_yaml
 from raysearch.errors import ConfigError, Problem
@@ -170,6 +170,8 @@ def _check_study(data: dict[str, Any], tree: Tree) -> tuple[StudyConfig | None, 
     space = data.get("trial")
     if isinstance(space, dict):
         problems += _check_space(space, tree)
+        if config is not None and not any(problems):
+            problems += _check_points(space, config.search.points, tree)
     elif "trial" in data:
         rule = f"must be a block, a trial's configuration, got {shown(space)}"
         problems.append(_problem(tree, Finding(("trial",), rule), ("trial",)))
@@ -207,6 +209,22 @@ def _check_space(space: dict[str, Any], tree: Tree) -> list[Problem]:
     reported = {problem.path for problem in problems}
     late = {path_of(at): _problem(tree, finding, at) for finding, at in deferred if path_of(at) not in reported}
     return [*problems, *(problem for problem in late.values() if problem is not None)]
+
+
+def _check_points(space: dict[str, Any], points: Sequence[Mapping[str, Any]], tree: Tree) -> list[Problem]:
+    """Points to try first may leave parameters out; what they give must be possible."""
+    known = parameters(space)
+    problems = []
+    for index, point in enumerate(points):
+        for name, value in point.items():
+            place = tree.place(("search", "points", index))
+            if name not in known:
+                rule = f"no such parameter. {suggestion(name, known)}"
+                problems.append(Problem(place, f"search.points[{index}]", f"{name}: {rule}"))
+            elif not possible(known[name].distribution, value):
+                rule = f"{name}: {value!r} is not {known[name].distribution}"
+                problems.append(Problem(place, f"search.points[{index}]", rule))
+    return problems
 
 
 def _steps(path: str) -> Location:

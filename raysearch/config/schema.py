@@ -6,11 +6,13 @@ A trial's configuration is everything that decides its numbers. The search space
 
 from __future__ import annotations
 
+import itertools
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from raysearch import registry
+from raysearch.config.metric_names import METRICS, WORST
 
 
 class Block(BaseModel):
@@ -163,6 +165,13 @@ class UnlearningConfig(Block):
     lora: LoraConfig = LoraConfig()
     neutral: NeutralTextConfig = NeutralTextConfig()
 
+    @field_validator("losses")
+    @classmethod
+    def _something_to_train_on(cls, value: dict[str, LossTermConfig]) -> dict[str, LossTermConfig]:
+        if not any(term.weight > 0 for term in value.values()):
+            raise ValueError("every loss has weight 0: give one of them a weight above 0")
+        return value
+
 
 class DownstreamConfig(Block):
     kind: str = "feature_logistic"
@@ -216,26 +225,21 @@ class TrialConfig(Block):
     evaluation: EvaluationConfig = EvaluationConfig()
     seed: int = Field(default=0, ge=0)
 
+    @model_validator(mode="after")
+    def _a_counterfactual_differs(self) -> TrialConfig:
+        if self.cda.mode != "none" and not self.text.include_sensitive:
+            raise ValueError(
+                f"cda.mode is {self.cda.mode}, but text.include_sensitive is false: a row and its counterfactual would "
+                "be the same text. Write the attribute into the text, or set cda.mode to none."
+            )
+        return self
+
     @property
     def stage(self) -> str:
         """baseline, cda, unlearning or combined: which of the two mitigations is on."""
         if self.unlearning is None:
             return "baseline" if self.cda.mode == "none" else "cda"
         return "unlearning" if self.cda.mode == "none" else "combined"
-
-
-METRICS = (
-    "intrinsic_gap",
-    "intrinsic_signed_gap",
-    "answer_mass_ratio",
-    "perplexity_ratio",
-    "accuracy",
-    "accuracy_parity",
-    "demographic_parity_difference",
-    "equalized_odds_difference",
-    "equalized_odds_mean_difference",
-)
-"""Metrics that every trial measures; objectives and constraints name them."""
 
 
 def _metric_known(name: str) -> str:
@@ -274,10 +278,43 @@ class SamplerConfig(Block):
     """More keyword arguments of Optuna's sampler class."""
 
 
+class EarlyStoppingConfig(Block):
+    """Asynchronous successive halving on the whole vector of objectives: at each rung the worse trials end."""
+
+    fidelity: Literal["unlearning.steps", "data.train_rows"] = "unlearning.steps"
+    """What a rung measures: steps of unlearning done, or training rows that the downstream model saw."""
+    rungs: Annotated[tuple[int, ...], Field(strict=False, min_length=1)]
+    """Rising values of the fidelity at which trials are judged; each trial's own full value comes after the last."""
+    reduction_factor: float = Field(default=3.0, gt=1.0)
+    """eta: about one trial in so many goes on from a rung."""
+
+    @field_validator("rungs")
+    @classmethod
+    def _rungs_rise(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if value[0] < 1 or any(b <= a for a, b in itertools.pairwise(value)):
+            raise ValueError(f"rungs must rise and begin at 1 or above, as in [6, 12]; got {list(value)}")
+        return value
+
+
+class ReplicatesConfig(Block):
+    """More seeds for configurations that may be on the front, after the exploration."""
+
+    share: float = Field(default=0.0, ge=0.0, lt=1.0)
+    """Share of search.trials that is spent on replicates; the rest explores."""
+    most_seeds: int = Field(default=5, ge=2)
+    """No configuration gets more seeds than so many, the first included."""
+
+
 class SearchConfig(Block):
     trials: int = Field(default=20, ge=1)
-    """Sampled trials, anchors not counted."""
+    """Sampled trials, anchors not counted, replicates counted."""
     sampler: SamplerConfig = SamplerConfig()
+    points: Annotated[tuple[dict[str, Any], ...], Field(strict=False)] = ()
+    """Parameter values to try first, each once: `- {unlearning.lr: 1e-3}`; what a point leaves out is sampled."""
+    early_stopping: EarlyStoppingConfig | None = None
+    gate: bool = True
+    """A trial whose intrinsic constraints fail does not pay for the downstream stage."""
+    replicates: ReplicatesConfig = ReplicatesConfig()
     max_consecutive_failures: int = Field(default=8, ge=1)
     """So many failed trials in a row stop the study: something is wrong with the study, not with a trial."""
 
@@ -296,8 +333,12 @@ class WorkersConfig(Block):
     """Processes that share one trial: data parallel over gloo (CPU) or NCCL (GPU)."""
     cpus_per_worker: int = Field(default=1, ge=1)
     gpus_per_worker: float = Field(default=0.0, ge=0.0)
-    max_restarts: int = Field(default=3, ge=0)
+    max_restarts: int = Field(default=10, ge=0)
     """How often a lost group is started again before its trials fail."""
+    trial_timeout_s: float | None = Field(default=None, gt=0.0)
+    """A trial that takes longer, from rung to rung, fails, and its group starts anew; None sets no limit."""
+    checkpoint_every_s: float = Field(default=60.0, gt=0.0)
+    """So often unlearning saves its state, from which an interrupted trial goes on."""
 
 
 class StudyConfig(Block):
@@ -319,5 +360,21 @@ class StudyConfig(Block):
         min_length=1,
     )
     constraints: tuple[ConstraintConfig, ...] = Field(default=(), strict=False)
+    reference_point: dict[MetricName, float] = {}
+    """Corner of the hypervolume by objective, fixed before the search; what is left out is the metric's worst value."""
     anchors: AnchorsConfig = AnchorsConfig()
     workers: WorkersConfig = WorkersConfig()
+
+    @model_validator(mode="after")
+    def _reference_is_of_objectives(self) -> StudyConfig:
+        for name in self.reference_point:
+            if name not in self.objectives:
+                raise ValueError(
+                    f"reference_point: '{name}' is not an objective. {registry.suggestion(name, self.objectives)}"
+                )
+        return self
+
+    @property
+    def corner(self) -> tuple[float, ...]:
+        """The reference point in the order of the objectives, in each metric's own sign."""
+        return tuple(self.reference_point.get(name, WORST[name]) for name in self.objectives)

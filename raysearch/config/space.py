@@ -191,7 +191,7 @@ def assemble(tree: Any, params: Mapping[str, Any]) -> dict[str, Any]:
         value = params[name]
         if isinstance(leaf, Int) and isinstance(value, float) and value.is_integer():
             value = int(value)  # a table with gaps holds whole numbers as floats
-        if not _possible(leaf, value):
+        if not possible(leaf, value):
             problems.append(Problem("", name, f"{value!r} is not {leaf}"))
             return default(leaf)
         return value
@@ -205,7 +205,8 @@ def assemble(tree: Any, params: Mapping[str, Any]) -> dict[str, Any]:
     return config
 
 
-def _possible(leaf: Distribution, value: Any) -> bool:
+def possible(leaf: Distribution, value: Any) -> bool:
+    """Whether a distribution can give a value."""
     if isinstance(leaf, Choice):
         return any(same(name, value) for name in labels(leaf))
     kind = int if isinstance(leaf, Int) else (int, float)

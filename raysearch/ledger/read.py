@@ -1,7 +1,8 @@
 """The ledger as a table: one row a trial, flat columns. Needs neither torch nor Ray.
 
-Columns: trial, kind, stage, state, reason, feasible, seed, ``metric.NAME`` with ``low.NAME`` and ``high.NAME``,
-``param.PATH``, ``constraint.NAME`` (feasible <= 0), ``cost_s.STAGE``, and ``config`` as JSON text.
+Columns: trial, kind, replicate_of, stage, state, reason, fidelity, feasible, seed, ``metric.NAME`` with
+``low.NAME`` and ``high.NAME``, ``param.PATH``, ``constraint.NAME`` (feasible <= 0), ``cost_s.STAGE``, and ``config`` as
+JSON text.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def read_study(run: Path | str) -> Study:
 def frame(records: list[TrialRecord]) -> pd.DataFrame:
     """Records as a flat table; see the module's text for the columns."""
     rows = [_row(record) for record in records]
-    head = ["trial", "kind", "stage", "state", "reason", "feasible", "seed"]
+    head = ["trial", "kind", "replicate_of", "stage", "state", "reason", "fidelity", "feasible", "seed"]
     rest = sorted({key for row in rows for key in row} - set(head))
     return pd.DataFrame(rows, columns=head + rest)
 
@@ -48,9 +49,11 @@ def _row(record: TrialRecord) -> dict[str, Any]:
     row: dict[str, Any] = {
         "trial": record.trial,
         "kind": record.kind,
+        "replicate_of": record.replicate_of,
         "stage": record.stage,
         "state": record.state,
         "reason": record.reason,
+        "fidelity": record.fidelity,
         "feasible": record.feasible,
         "seed": record.seed,
         "config": json.dumps(record.config, sort_keys=True),

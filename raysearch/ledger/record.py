@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Of the record's own shape. A reader refuses a newer one rather than guess."""
 
 
@@ -28,15 +28,95 @@ class Estimate(BaseModel):
     n: int
 
 
+class Evidence(BaseModel):
+    """What the metrics were counted from, so that any of them can be drawn again from other rows.
+
+    Two records with the same ``rows`` (or ``pairs``) were judged on the same rows (pairs) in the same order, and can be
+    compared row by row.
+
+    Attributes:
+        rows: digest of the judged rows; empty where nothing was decided.
+        target: [rows] 0 or 1.
+        group: [rows] position of the row's group in the record's ``groups``.
+        decided: [rows] 0 or 1.
+        pairs: digest of the stereotype pairs.
+        pair_gaps: [pairs] p_s - p_a.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rows: str = ""
+    target: tuple[int, ...] = ()
+    group: tuple[int, ...] = ()
+    decided: tuple[int, ...] = ()
+    pairs: str = ""
+    pair_gaps: tuple[float, ...] = ()
+
+
+Kind = Literal["anchor", "search", "replicate"]
+
+
+class ProposalRecord(BaseModel):
+    """A trial that was handed out. Written before it runs: an interrupted one goes on with the same values.
+
+    Attributes:
+        trial: its number.
+        kind: as in ``TrialRecord``.
+        params: sampled leaves by dotted path.
+        config: the whole configuration.
+        anchor: the stage's name for an anchor.
+        replicate_of: number of the trial whose configuration this one has, with another seed.
+        point: position among the points to try first.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    trial: int = Field(ge=0)
+    kind: Kind
+    params: dict[str, Any] = {}
+    config: dict[str, Any]
+    anchor: str | None = None
+    replicate_of: int | None = None
+    point: int | None = None
+
+
+class RungRecord(BaseModel):
+    """A trial's result below its full fidelity. It never enters a front.
+
+    Attributes:
+        trial: its number.
+        fidelity: how far it had come, on the study's fidelity.
+        objectives: the objective vector there.
+        constraints: violations there; feasible is <= 0.
+        metrics: every measured metric with its interval.
+        costs_s: seconds of this leg by stage.
+        at: when, in UTC.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    trial: int = Field(ge=0)
+    fidelity: int
+    objectives: dict[str, float]
+    constraints: dict[str, float] = {}
+    metrics: dict[str, Estimate] = {}
+    costs_s: dict[str, float] = {}
+    at: str = ""
+
+
 class TrialRecord(BaseModel):
     """One finished trial.
 
     Attributes:
         trial: number in the study, from 0, anchors first.
-        kind: ``anchor`` (a reference point) or ``search`` (sampled).
+        kind: ``anchor`` (a reference point), ``search`` (sampled), or ``replicate`` (another trial's configuration
+            with another seed).
+        replicate_of: for a replicate, that other trial.
         stage: which of the two mitigations is on.
-        state: ``complete`` only with a full, finite vector of objectives; otherwise ``failed`` with a reason.
-        reason: one of ``FailureReason``; ``detail`` is the error's own text.
+        state: ``complete`` only with a full, finite vector of objectives at full fidelity; ``stopped`` at a rung;
+            ``gated`` where an intrinsic constraint failed and the downstream stage was not run; else ``failed``.
+        reason: one of ``FailureReason`` or ``EarlyEnd``; ``detail`` is the error's own text.
+        fidelity: how far the trial came on the study's fidelity; None where the study has none.
         params: sampled leaves by dotted path; empty for an anchor.
         config: the whole configuration: this alone replays the trial.
         objectives: the objective vector by metric name.
@@ -47,7 +127,8 @@ class TrialRecord(BaseModel):
         groups: name -> counts ``[[tn, fp], [fn, tp]]`` of the judged split, by group of the sensitive attribute.
         facts: counts that a reader needs to judge the numbers (rows, truncated texts, majority rate, tokens, order).
         curves: learning curves: one dict a step.
-        costs_s: seconds by stage, and ``total``.
+        evidence: what the metrics were counted from.
+        costs_s: seconds by stage over all legs, and ``total``.
         versions: raysearch and the libraries that decide numbers.
         definitions: version of each metric's definition.
         execution: world size, threads, device, host: what a bit-for-bit replay needs.
@@ -58,11 +139,13 @@ class TrialRecord(BaseModel):
     schema_version: int = SCHEMA_VERSION
     study: str
     trial: int = Field(ge=0)
-    kind: Literal["anchor", "search"]
+    kind: Kind
+    replicate_of: int | None = None
     stage: Literal["baseline", "cda", "unlearning", "combined"]
-    state: Literal["complete", "failed"]
+    state: Literal["complete", "stopped", "gated", "failed"]
     reason: str | None = None
     detail: str | None = None
+    fidelity: int | None = None
     params: dict[str, Any] = {}
     config: dict[str, Any]
     seed: int
@@ -74,6 +157,7 @@ class TrialRecord(BaseModel):
     groups: dict[str, list[list[int]]] = {}
     facts: dict[str, Any] = {}
     curves: list[dict[str, float]] = []
+    evidence: Evidence = Evidence()
     costs_s: dict[str, float] = {}
     versions: dict[str, str] = {}
     definitions: dict[str, str] = {}

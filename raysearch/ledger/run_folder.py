@@ -2,7 +2,10 @@
 
 RUN/study.yaml         the study as given
 RUN/manifest.json      when, with what command and what overrides
-RUN/ledger/            one file a trial: the truth (``store.py``)
+RUN/ledger/            one file a fact: the truth (``store.py``)
+RUN/warm_start.jsonl   trials of earlier runs that the search began with
+RUN/checkpoints/       states of unfinished trials
+RUN/driver.lock        held by the one process that may write
 RUN/ledger.parquet     a copy of it for pandas
 RUN/optuna.journal     Optuna's own journal of the study
 RUN/tensorboard/       curves and HParams, a folder a trial
@@ -15,10 +18,14 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from raysearch.config.load import Study
 from raysearch.errors import RunFolderError
@@ -46,6 +53,14 @@ class RunFolder:
         return self.path / "optuna.journal"
 
     @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def warm_start(self) -> Path:
+        return self.path / "warm_start.jsonl"
+
+    @property
     def tensorboard(self) -> Path:
         return self.path / "tensorboard"
 
@@ -56,12 +71,58 @@ class RunFolder:
     def study(self) -> Study:
         """The study that this run was started with."""
         path = self.path / "study.yaml"
-        return Study.from_text(path.read_text(encoding="utf-8"), path, self.manifest().get("overrides", ()))
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise RunFolderError(f"{path}: cannot be read ({error}); restore it from a copy of the run") from error
+        return Study.from_text(text, path, self.manifest().get("overrides", ()))
 
     def manifest(self) -> dict[str, Any]:
         """What ``create`` wrote down."""
         data: dict[str, Any] = json.loads((self.path / "manifest.json").read_text(encoding="utf-8"))
         return data
+
+    def asked_trials(self) -> int:
+        """Sampled trials that were asked for: the study's number, or the last extension's."""
+        extended: list[int] = self.manifest().get("extended_to", [])
+        return extended[-1] if extended else self.study().config.search.trials
+
+    def extend(self, trials: int) -> None:
+        """Writes down that so many sampled trials are asked for now."""
+        manifest = self.manifest()
+        _write_manifest(self.path, {**manifest, "extended_to": [*manifest.get("extended_to", []), trials]})
+
+    @contextmanager
+    def driving(self) -> Iterator[None]:
+        """Holds the run for this process; the operating system lets go of it when the process ends, however it ends.
+
+        Raises:
+            RunFolderError: another process holds it.
+        """
+        lock = FileLock(self.path / "driver.lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise RunFolderError(
+                f"{self.path}: another raysearch is working on this run. Wait for it or stop it (Ctrl-C), then "
+                f"`raysearch resume {self.path}`."
+            ) from None
+        except OSError as error:
+            raise RunFolderError(f"{self.path}/driver.lock: cannot be written ({error.strerror}).") from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def is_driven(self) -> bool:
+        """Whether a process holds the run just now."""
+        try:
+            with FileLock(self.path / "driver.lock").acquire(timeout=0):
+                return False
+        except Timeout:
+            return True
+        except OSError:  # a run that may only be read: nobody here drives it
+            return False
 
     @classmethod
     def open(cls, path: Path | str) -> RunFolder:
@@ -77,8 +138,8 @@ class RunFolder:
             raise RunFolderError(f"{folder}: {what}. {near}")
         run = cls(folder)
         try:
-            version = run.manifest()["manifest_version"]
-        except (ValueError, KeyError) as error:
+            version = int(run.manifest()["manifest_version"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise RunFolderError(f"{folder}/manifest.json: cannot be read; restore it or run again") from error
         if version > MANIFEST_VERSION:
             raise RunFolderError(
@@ -100,15 +161,18 @@ class RunFolder:
             (path / "logs").mkdir()
             (path / "ledger").mkdir()
             (path / "study.yaml").write_text(study_text, encoding="utf-8")
-            manifest = {"manifest_version": MANIFEST_VERSION, "created_at": now(), **facts}
-            part = path / ".manifest.part"
-            part.write_text(json.dumps(manifest, indent=1), encoding="utf-8")
-            part.rename(path / "manifest.json")
+            _write_manifest(path, {"manifest_version": MANIFEST_VERSION, "created_at": now(), **facts})
         except OSError as error:
             raise RunFolderError(
                 f"{path}: cannot be made or written ({error.strerror}). Choose a folder you may write to with --out."
             ) from error
         return cls(path)
+
+
+def _write_manifest(path: Path, manifest: dict[str, Any]) -> None:
+    part = path / ".manifest.part"
+    part.write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+    part.rename(path / "manifest.json")
 
 
 def new_run_path(name: str, root: Path = Path("runs")) -> Path:

@@ -1,20 +1,25 @@
 """The ledger on disk: one JSON-lines file a record, each made whole before it gets its name.
 
-``RUN/ledger/000007.jsonl`` holds trial 7. A record is written to a temporary file, flushed to the disk, and linked to
-its name: a kill at any moment leaves a whole record or none, and an existing record can never be replaced.
-``RUN/ledger.parquet`` is a copy for pandas, made from these files; it is never read back.
+``RUN/ledger/000007.jsonl`` holds trial 7, ``proposed/000007.jsonl`` what it was to be, ``rungs/000007-00000012.jsonl``
+its result at fidelity 12. A record is written to a temporary file, flushed to the disk, and linked to its name: a kill
+at any moment leaves a whole record or none, and an existing record can never be replaced. ``RUN/ledger.parquet`` is a
+copy for pandas, made from these files; it is never read back.
 """
 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from raysearch.errors import RunFolderError
-from raysearch.ledger.record import SCHEMA_VERSION, TrialRecord
+from raysearch.ledger.record import SCHEMA_VERSION, ProposalRecord, RungRecord, TrialRecord
+
+R = TypeVar("R", bound=BaseModel)
 
 
 class Ledger:
@@ -28,15 +33,34 @@ class Ledger:
         self._folder = folder
 
     def append(self, record: TrialRecord) -> Path:
-        """Adds a record.
+        """Adds a finished trial.
 
         Raises:
             RunFolderError: the trial is recorded already, or the folder cannot be written.
         """
-        target = self._folder / f"{record.trial:06d}.jsonl"
-        part = self._folder / f".{record.trial:06d}.{os.getpid()}.part"
+        return self._write(self._folder / f"{record.trial:06d}.jsonl", record)
+
+    def propose(self, record: ProposalRecord) -> Path:
+        """Adds a trial that is about to be handed out.
+
+        Raises:
+            RunFolderError: as in ``append``.
+        """
+        return self._write(self._folder / "proposed" / f"{record.trial:06d}.jsonl", record)
+
+    def reach(self, record: RungRecord) -> Path:
+        """Adds a result below full fidelity.
+
+        Raises:
+            RunFolderError: as in ``append``.
+        """
+        return self._write(self._folder / "rungs" / f"{record.trial:06d}-{record.fidelity:08d}.jsonl", record)
+
+    @staticmethod
+    def _write(target: Path, record: TrialRecord | ProposalRecord | RungRecord) -> Path:
+        part = target.with_name(f".{target.name}.{os.getpid()}.part")
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            target.parent.mkdir(parents=True, exist_ok=True)
             with part.open("w", encoding="utf-8") as file:
                 file.write(record.model_dump_json() + "\n")
                 file.flush()
@@ -54,6 +78,14 @@ class Ledger:
                 f"{target}: cannot be written ({error.strerror}). Free space or choose --out."
             ) from error
         return target
+
+    def proposals(self) -> list[ProposalRecord]:
+        """All trials that were handed out, by number."""
+        return [_parse(path, ProposalRecord) for path in sorted((self._folder / "proposed").glob("[0-9]*.jsonl"))]
+
+    def rungs(self) -> list[RungRecord]:
+        """All results below full fidelity, by trial and fidelity."""
+        return [_parse(path, RungRecord) for path in sorted((self._folder / "rungs").glob("[0-9]*.jsonl"))]
 
     def __iter__(self) -> Iterator[TrialRecord]:
         """Records in order of trial number.
@@ -79,16 +111,26 @@ class Ledger:
 
     @staticmethod
     def _read(path: Path) -> TrialRecord:
-        text = path.read_text(encoding="utf-8")
-        try:
-            record = TrialRecord.model_validate_json(text)
-        except ValidationError as error:
-            newer = f'"schema_version":{SCHEMA_VERSION}' not in text
-            cause = "was it written by a newer raysearch?" if newer else f"{error.error_count()} fields are wrong"
-            raise RunFolderError(f"{path}: cannot be read as a trial's record: {cause}") from error
+        record = _parse(path, TrialRecord)
         if record.schema_version > SCHEMA_VERSION:
             raise RunFolderError(
                 f"{path}: written by a newer raysearch (record version {record.schema_version}, this one reads up to "
                 f"{SCHEMA_VERSION}). Upgrade raysearch."
             )
         return record
+
+
+def _parse(path: Path, kind: type[R]) -> R:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RunFolderError(f"{path}: cannot be read ({error}). Restore it from a copy, or move it away.") from error
+    try:
+        return kind.model_validate_json(text)
+    except ValidationError as error:
+        version = re.search(r'"schema_version":(\d+)', text)
+        newer = version is not None and int(version[1]) > SCHEMA_VERSION
+        cause = "a newer raysearch wrote it; upgrade" if newer else f"{error.error_count()} fields are wrong"
+        raise RunFolderError(
+            f"{path}: cannot be read as a record: {cause}. Restore it from a copy, or move it away."
+        ) from error

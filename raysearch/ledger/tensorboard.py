@@ -28,7 +28,7 @@ def write_trial(folder: Path, record: TrialRecord, objectives: Iterable[str]) ->
         name: value if isinstance(value, bool | int | float | str) else str(value) for name, value in hparams.items()
     }
     _add(writer, summary_v2.hparams_pb(hparams, trial_id=target.name))
-    _add(writer, _experiment(objectives))
+    _add(writer, _experiment(hparams, objectives))
     for point in record.curves:
         _add(writer, _scalars({f"unlearning/{k}": v for k, v in point.items() if k != "step"}), int(point["step"]))
     last = int(record.curves[-1]["step"]) if record.curves else 0
@@ -47,12 +47,20 @@ def write_trial(folder: Path, record: TrialRecord, objectives: Iterable[str]) ->
     return target
 
 
-def _experiment(objectives: Iterable[str]) -> Summary:
+def _experiment(hparams: dict[str, Any], objectives: Iterable[str]) -> Summary:
+    """What the HParams table has for columns: TensorBoard takes it as it is, and looks for nothing else."""
+    columns = [api_pb2.HParamInfo(name=name, type=_kind(value)) for name, value in hparams.items()]
     infos = [
         api_pb2.MetricInfo(name=api_pb2.MetricName(tag=f"objective/{name}"), display_name=name) for name in objectives
     ]
-    experiment = api_pb2.Experiment(metric_infos=infos)
+    experiment = api_pb2.Experiment(hparam_infos=columns, metric_infos=infos)
     return _hparams_summary(hparams_metadata.EXPERIMENT_TAG, plugin_data_pb2.HParamsPluginData(experiment=experiment))
+
+
+def _kind(value: Any) -> Any:
+    if isinstance(value, bool):
+        return api_pb2.DATA_TYPE_BOOL
+    return api_pb2.DATA_TYPE_STRING if isinstance(value, str) else api_pb2.DATA_TYPE_FLOAT64
 
 
 def _hparams_summary(tag: str, content: Any) -> Summary:

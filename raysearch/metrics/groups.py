@@ -121,13 +121,14 @@ def majority_rate(cube: CountCube) -> float:
     return float(by_label.max() / by_label.sum())
 
 
-_METRICS: dict[str, Callable[[Counts], Values]] = {
+METRICS: dict[str, Callable[[Counts], Values]] = {
     "accuracy": accuracy,
     "accuracy_parity": accuracy_parity,
     "demographic_parity_difference": demographic_parity_difference,
     "equalized_odds_difference": equalized_odds_difference,
     "equalized_odds_mean_difference": equalized_odds_mean_difference,
 }
+"""By name; each takes [..., groups, 2, 2] counts and gives [...] values, NaN where a rate has no denominator."""
 
 
 def check(cube: CountCube, min_group_rows: int) -> None:
@@ -170,7 +171,7 @@ def measure(cube: CountCube, min_group_rows: int, rounds: int, confidence: float
         axis=1,
     ).reshape(rounds, len(cube.groups), 2, 2)
     found = {}
-    for name, metric in _METRICS.items():
+    for name, metric in METRICS.items():
         low, high = percentile_interval(metric(drawn), confidence)
         found[name] = Measurement(float(metric(cube.counts)), low, high, int(n.sum()))
     return found

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from raysearch.metrics.measurement import Measurement, percentile_interval
 
-__all__ = ["GapResult", "Measurement", "answer_mass_ratio", "gap", "perplexity_ratio"]
+__all__ = ["GapResult", "Measurement", "answer_mass_ratio", "gap", "perplexity_ratio", "signed_gaps"]
 
 Values = NDArray[np.float64]
 
@@ -22,13 +22,19 @@ class GapResult:
 
     Attributes:
         gap: mean |p_s - p_a|, in [0, 1].
-        signed_gap: mean p_s - p_a, in [-1, 1]; below 0 the bias has been turned round.
+        signed_gap: mean p_s - p_a, in [-1, 1]: above 0 the stereotype is preferred, below 0 its opposite. Read it by
+            group: a model that prefers one gender whatever the wealth has a gap, and a signed gap near 0.
         by_group: gap and signed gap for each group, under ``NAME`` and ``NAME.signed``.
     """
 
     gap: Measurement
     signed_gap: Measurement
     by_group: dict[str, Measurement]
+
+
+def signed_gaps(stereotype: Values, anti_stereotype: Values) -> Values:
+    """[pairs] p_s - p_a of the two-way softmax over length-normalised log-probabilities. Range [-1, 1]."""
+    return np.asarray(np.tanh((stereotype - anti_stereotype) / 2))
 
 
 def gap(
@@ -47,7 +53,7 @@ def gap(
         confidence: level of the intervals.
         seed: of the bootstrap.
     """
-    signed = np.tanh((stereotype - anti_stereotype) / 2)  # p_s - p_a of a two-way softmax
+    signed = signed_gaps(stereotype, anti_stereotype)
     names = np.asarray(groups)
     by_group: dict[str, Measurement] = {}
     for name in sorted(set(groups)):

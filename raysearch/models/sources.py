@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,6 +46,8 @@ PINNED = {
     )
 }
 _MANIFEST = "raysearch-model.json"
+_digested: set[Path] = set()
+"""Converted folders whose files were read and digested in this process."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,15 @@ def resolve(config: ModelConfig, say: Callable[[str], None] = lambda _: None) ->
             f"model '{source}': no such folder, and no known name. {suggestion(source, PINNED)} "
             "Or give a folder with config.json and safetensors, or a hub id such as HuggingFaceTB/SmolLM2-360M."
         )
-    return ModelFiles(location=source, digest=f"hub:{source}@{config.revision or 'main'}")
+    return ModelFiles(location=source, digest=f"hub:{source}@{_commit(source, config.revision)}")
+
+
+def _commit(source: str, revision: str | None) -> str:
+    """The commit that transformers' own cache holds for a revision; the revision itself where it holds none yet."""
+    from huggingface_hub import try_to_load_from_cache
+
+    found = try_to_load_from_cache(source, "config.json", revision=revision)
+    return Path(found).parent.name if isinstance(found, str) else revision or "main"
 
 
 def download(config: ModelConfig) -> str:
@@ -113,15 +124,10 @@ def _local(folder: Path) -> ModelFiles:
             f"model folder {folder}: needs config.json and *.safetensors (pickled weights are never loaded); it holds "
             f"{found}. Save the model with save_pretrained(..., safe_serialization=True)."
         )
-    manifest = folder / _MANIFEST
-    if manifest.is_file():
-        return ModelFiles(str(folder), str(json.loads(manifest.read_text())["digest"]))
     return ModelFiles(str(folder), _digest([folder / "config.json", *weights]))
 
 
 def _pinned(name: str, say: Callable[[str], None]) -> ModelFiles:
-    from filelock import FileLock
-
     pinned = PINNED[name]
     target = cache_dir() / "models" / name
     try:
@@ -130,11 +136,12 @@ def _pinned(name: str, say: Callable[[str], None]) -> ModelFiles:
         raise AssetError(
             f"cache {target.parent}: cannot be written ({error.strerror}). Set RAYSEARCH_CACHE."
         ) from error
-    with FileLock(f"{target}.lock"):
+    with _lock(target):
         for leftover in target.parent.glob(f"{name}.part-*"):  # a conversion that was killed
             _remove(leftover)
-        if target.exists() and not _intact(target):
-            say(f"{target} is damaged: converting {name} again")
+        damage = _damage(target) if target.exists() else ""
+        if damage:
+            say(f"{damage}: converting {name} again")
             _remove(target)
         if not target.exists():
             from raysearch.models.convert import convert
@@ -142,29 +149,50 @@ def _pinned(name: str, say: Callable[[str], None]) -> ModelFiles:
             say(f"converting {name} to safetensors, once (about 20 s)")
             convert(pinned, target)
             _write_manifest(target)
-    return _local(target)
+    return ModelFiles(str(target), str(json.loads((target / _MANIFEST).read_text())["digest"]))
+
+
+@contextmanager
+def _lock(target: Path) -> Iterator[None]:
+    from filelock import FileLock
+
+    lock = FileLock(f"{target}.lock")
+    try:
+        lock.acquire()
+    except OSError as error:
+        raise AssetError(
+            f"cache {target.parent}: cannot be written ({error.strerror}). Set RAYSEARCH_CACHE."
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _write_manifest(folder: Path) -> None:
-    files = {p.name: p.stat().st_size for p in sorted(folder.iterdir())}
+    files = {p.name: _digest([p]) for p in sorted(folder.iterdir())}
     digest = _digest([folder / "config.json", *sorted(folder.glob("*.safetensors"))])
     part = folder / f"{_MANIFEST}.part"
-    part.write_text(json.dumps({"digest": digest, "sizes": files}, indent=1))
+    part.write_text(json.dumps({"digest": digest, "files": files}, indent=1))
     part.rename(folder / _MANIFEST)
+    _digested.add(folder)
 
 
-def _intact(folder: Path) -> bool:
+def _damage(folder: Path) -> str:
+    """What is wrong with a converted folder, in words; empty when nothing is. Files are read once a process."""
     try:
-        manifest = json.loads((folder / _MANIFEST).read_text())
-        return all((folder / name).stat().st_size == size for name, size in manifest["sizes"].items())
-    except (OSError, ValueError, KeyError):
-        return False
-
-
-def verify(folder: Path) -> bool:
-    """Whether the weights in a converted folder still have the digest of the day they were made (reads them all)."""
-    manifest = json.loads((folder / _MANIFEST).read_text())
-    return bool(manifest["digest"] == _digest([folder / "config.json", *sorted(folder.glob("*.safetensors"))]))
+        files: dict[str, str] = json.loads((folder / _MANIFEST).read_text())["files"]
+        missing = [name for name in files if not (folder / name).is_file()]
+        if missing:
+            return f"{folder / missing[0]} is missing"
+        if folder not in _digested:
+            for name, digest in files.items():
+                if _digest([folder / name]) != digest:
+                    return f"{folder / name} has the wrong SHA-256"
+            _digested.add(folder)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        return f"{folder} is incomplete ({error!r})"
+    return ""
 
 
 def _remove(folder: Path) -> None:

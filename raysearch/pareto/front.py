@@ -43,6 +43,20 @@ def non_dominated(values: Values, feasible: Mask | None = None) -> Mask:
     return front
 
 
+def dominates_none(values: Values, feasible: Mask | None = None) -> Mask:
+    """Which rows beat no other: the pessimistic front of a set that was chosen elsewhere.
+
+    A front that was chosen on validation and is scored on test has two ends: its non-dominated rows there are what one
+    gets with luck in the choice among them (optimistic), the rows that dominate no other what one gets without
+    (pessimistic). Feurer et al., 2023, Mind the Gap: Measuring Generalization Performance Across Multiple Objectives.
+
+    Args:
+        values: [trials, objectives], minimised.
+        feasible: [trials]; None takes all as feasible.
+    """
+    return non_dominated(-values, feasible)
+
+
 def ranks(values: Values, feasible: Mask | None = None) -> Ranks:
     """Which front each row is on: 0 for those that nothing dominates, 1 for those only rank 0 dominates, and so on.
 

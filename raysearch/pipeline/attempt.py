@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import resource
+import time
 from dataclasses import dataclass, field
 from importlib import metadata
 from typing import Any
@@ -13,6 +14,7 @@ import torch
 from raysearch import __version__
 from raysearch.config.schema import TrialConfig
 from raysearch.errors import DataError, FailureReason, TrialError
+from raysearch.pipeline.leg import WHOLE, Leg
 from raysearch.pipeline.runtime import Runtime
 from raysearch.pipeline.trial import Outcome, explain, run_trial
 
@@ -29,6 +31,7 @@ class Attempt:
         detail: the error's own words.
         execution: processes, threads, device, host, memory.
         versions: of what decides numbers.
+        costs_s: seconds by stage of an attempt that failed; an outcome has its own.
         spoiled: the error was not one that every process of a group meets alike, so the group must start anew.
     """
 
@@ -38,18 +41,26 @@ class Attempt:
     execution: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     spoiled: bool = False
+    costs_s: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def final(self) -> bool:
+        """The trial is at its end: full fidelity, gated, or failed."""
+        return self.outcome is None or self.outcome.final
 
 
-def attempt(config: TrialConfig, runtime: Runtime) -> Attempt:
-    """Runs a trial and turns any error into its reason. Interrupts and exits pass through."""
+def attempt(config: TrialConfig, runtime: Runtime, leg: Leg = WHOLE) -> Attempt:
+    """Runs a leg of a trial and turns any error into its reason. Interrupts and exits pass through."""
+    start = time.perf_counter()
     try:
-        outcome, reason, detail, spoiled = run_trial(config, runtime), None, None, False
+        outcome, reason, detail, spoiled = run_trial(config, runtime, leg), None, None, False
     except Exception as error:
         outcome, (reason, detail) = None, explain(error)
         spoiled = not isinstance(error, TrialError | DataError)
         if spoiled:
             runtime.reset()
-    return Attempt(outcome, reason, detail, execution(runtime), versions(), spoiled)
+    costs = {"total": time.perf_counter() - start} if outcome is None else {}
+    return Attempt(outcome, reason, detail, execution(runtime), versions(), spoiled, costs)
 
 
 def execution(runtime: Runtime) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from raysearch.augment.counterfactual import augment
 from raysearch.config.schema import DataConfig, TrialConfig
 from raysearch.datasets.splits import Splits, split_rows
 from raysearch.datasets.table import TableData
+from raysearch.pipeline.leg import WHOLE, Leg
 from raysearch.pipeline.runtime import Runtime
 from raysearch.text.column_order import order_by_importance
 
@@ -42,6 +43,7 @@ class Data:
     Attributes:
         train: training rows, augmented ones included.
         judged: rows of the split that is judged; never augmented.
+        judged_rows: [rows] their positions in the table.
         columns: (name, label) of the columns written, in order.
         facts: counts for the record.
         example: a training row's text and its counterfactual's, for people.
@@ -49,6 +51,7 @@ class Data:
 
     train: Rows
     judged: Rows
+    judged_rows: NDArray[np.int64]
     columns: tuple[tuple[str, str], ...]
     facts: dict[str, Any]
     example: tuple[str, str]
@@ -65,20 +68,21 @@ def load_table(config: DataConfig) -> tuple[Any, TableData]:
     return dataset, dataset.load(None if config.path is None else Path(config.path).expanduser())
 
 
-def prepare(config: TrialConfig, runtime: Runtime) -> Data:
-    """Runs the stage. Column order is fitted on the training split alone."""
+def prepare(config: TrialConfig, runtime: Runtime, leg: Leg = WHOLE) -> Data:
+    """Runs the stage. Column order is fitted on the training split alone, the whole of it at any fidelity."""
     dataset, table = runtime.once(("table", config.data.table, config.data.path), lambda: load_table(config.data))
     splits: Splits = runtime.once(("splits", config.data), lambda: split_rows(table, config.data))
     judged_rows = splits.validation if config.evaluation.split == "validation" else splits.test
     columns = _columns(config, table, splits, runtime)
 
     attribute = config.data.sensitive
-    train_frame = table.frame.iloc[splits.train].reset_index(drop=True)
+    train_rows = splits.train[: leg.limit("data.train_rows", len(splits.train))]  # splits are nested: any prefix is one
+    train_frame = table.frame.iloc[train_rows].reset_index(drop=True)
     groups = np.asarray(table.groups(attribute))
     augmented = augment(
         train_frame,
-        table.target[splits.train],
-        groups[splits.train],
+        table.target[train_rows],
+        groups[train_rows],
         config.cda,
         lambda frame, values: dataset.counterfactual(frame, attribute, values),
         lambda value: dataset.other_values(attribute, value),
@@ -88,19 +92,19 @@ def prepare(config: TrialConfig, runtime: Runtime) -> Data:
     train = Rows(write(augmented.frame), augmented.target, augmented.groups)
     judged = Rows(write(table.frame.iloc[judged_rows]), table.target[judged_rows], groups[judged_rows])
     flipped = dataset.counterfactual(
-        train_frame.head(1), attribute, np.asarray([dataset.other_values(attribute, groups[splits.train][0])[0]])
+        train_frame.head(1), attribute, np.asarray([dataset.other_values(attribute, groups[train_rows][0])[0]])
     )
     facts = {
         "table_digest": table.digest,
         "table_notes": list(table.notes),
-        "train_rows": len(splits.train),
+        "train_rows": len(train_rows),
         "augmented_rows": int(np.sum(augmented.counterfactual)),
         "judged_rows": len(judged_rows),
         "judged_split": config.evaluation.split,
         "columns": [name for name, _ in columns],
         "positive_label": table.target_label,
     }
-    return Data(train, judged, columns, facts, (write(train_frame.head(1))[0], write(flipped)[0]))
+    return Data(train, judged, judged_rows, columns, facts, (write(train_frame.head(1))[0], write(flipped)[0]))
 
 
 def _columns(config: TrialConfig, table: TableData, splits: Splits, runtime: Runtime) -> tuple[tuple[str, str], ...]:

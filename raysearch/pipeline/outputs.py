@@ -79,22 +79,27 @@ def score_pairs(subject: Subject, pairs: Sequence[StereotypePair], runtime: Runt
 def features(
     subject: Subject, texts: Sequence[str], config: DownstreamConfig, limit: int, runtime: Runtime
 ) -> tuple[NDArray[np.float32], TokenizedTexts]:
-    """One vector a text, each distinct text computed once. Returns ([texts, width], the tokenised texts)."""
-    distinct = list(dict.fromkeys(texts))
-    kept: dict[str, NDArray[np.float32]] = {}
-    if subject.untouched:
-        kept = runtime.once(("features", subject.lm.digest, config.pooling, limit), dict)
-    missing = [text for text in distinct if text not in kept]
-    tokens = tokenize_texts(subject.lm, missing[shard(len(missing), runtime.communicator)], limit)
-    mine = pooled_features(
-        subject.lm,
-        subject.model,
-        tokens,
-        config.pooling,
-        progress=lambda done, total: runtime.observer.progress(done, total, {}),
-    )
-    kept.update(zip(missing, runtime.communicator.gather(list(mine)), strict=True))
-    return np.stack([kept[text] for text in texts]), tokenize_texts(subject.lm, texts, limit)
+    """One vector a text, each distinct text computed once. Returns ([texts, width], the tokenised texts).
+
+    Of an untouched model the vectors of the whole set are kept, never those of single texts: a text's vector may differ
+    in its last bit with the texts that it was batched with, and a trial must not depend on what ran before it.
+    """
+    distinct = tuple(dict.fromkeys(texts))
+
+    def compute() -> dict[str, NDArray[np.float32]]:
+        tokens = tokenize_texts(subject.lm, distinct[shard(len(distinct), runtime.communicator)], limit)
+        mine = pooled_features(
+            subject.lm,
+            subject.model,
+            tokens,
+            config.pooling,
+            progress=lambda done, total: runtime.observer.progress(done, total, {}),
+        )
+        return dict(zip(distinct, runtime.communicator.gather(list(mine)), strict=True))
+
+    key = ("features", subject.lm.digest, config.pooling, limit, distinct)
+    vectors = runtime.once(key, compute) if subject.untouched else compute()
+    return np.stack([vectors[text] for text in texts]), tokenize_texts(subject.lm, texts, limit)
 
 
 def likelihood(

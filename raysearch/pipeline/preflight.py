@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from raysearch import registry
 from raysearch.config.load import Study
 from raysearch.config.schema import CdaNone, DataConfig, ModelConfig, TrialConfig
 from raysearch.config.space import end_points
@@ -35,7 +36,7 @@ def anchors(study: Study) -> list[Anchor]:
     given = study.config.anchors
     off = default.model_copy(update={"cda": CdaNone(), "unlearning": None})
     found = [Anchor("baseline", off)]
-    if given.cda.mode != "none":
+    if given.cda.mode != "none" and default.text.include_sensitive:
         found.append(Anchor("cda", off.model_copy(update={"cda": given.cda})))
     found.append(Anchor("unlearning", off.model_copy(update={"unlearning": given.unlearning})))
     return found
@@ -49,11 +50,7 @@ def check(study: Study, chosen: list[Anchor], say: Callable[[str], None]) -> Non
         AssetError: a model or table that cannot be had.
         DataError: a table that cannot serve.
     """
-    configs = [anchor.config for anchor in chosen]
-    configs += [TrialConfig.model_validate(config) for _, _, config in end_points(study.space)]
-    problems = {str(problem): problem for config in configs for problem in _problems(config, study)}
-    if problems:
-        raise ConfigError(list(problems.values()))
+    configs = check_settings(study, chosen)
     models: set[ModelConfig] = {config.model for config in configs}
     for model in sorted(models, key=str):
         say(f"model {model.source}")
@@ -69,10 +66,33 @@ def check(study: Study, chosen: list[Anchor], say: Callable[[str], None]) -> Non
         general_texts(source)
 
 
+def check_settings(study: Study, chosen: list[Anchor]) -> list[TrialConfig]:
+    """Tries what needs the code of losses and workers; fetches nothing.
+
+    Returns:
+        The anchors' configurations and those of every end point.
+
+    Raises:
+        ConfigError: loss options, attributes or batch sizes that no trial could run with.
+    """
+    configs = [anchor.config for anchor in chosen]
+    configs += [TrialConfig.model_validate(config) for _, _, config in end_points(study.space)]
+    problems = {str(problem): problem for config in configs for problem in _problems(config, study)}
+    if problems:
+        raise ConfigError(list(problems.values()))
+    return configs
+
+
 def _problems(config: TrialConfig, study: Study) -> list[Problem]:
-    if config.unlearning is None:
-        return []
     found = []
+    known = registry.get("dataset", config.data.table).sensitive
+    if config.data.sensitive not in known:
+        rule = f"table '{config.data.table}' has no sensitive attribute '{config.data.sensitive}'."
+        found.append(
+            Problem(str(study.path), "data.sensitive", f"{rule} {registry.suggestion(config.data.sensitive, known)}")
+        )
+    if config.unlearning is None:
+        return found
     for name, term in config.unlearning.losses.items():
         try:
             check_options(name, term.options)

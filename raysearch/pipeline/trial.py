@@ -5,6 +5,7 @@ outcome = run_trial(TrialConfig(cda=CdaDuplicate(mode="duplicate")), Runtime())
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,14 +16,17 @@ import numpy as np
 import torch
 
 from raysearch import registry
-from raysearch.config.schema import METRICS, TrialConfig
+from raysearch.config.metric_names import METRICS
+from raysearch.config.schema import TrialConfig
 from raysearch.errors import DataError, FailureReason, TrialError
+from raysearch.ledger.record import Evidence
 from raysearch.metrics import groups, intrinsic
 from raysearch.metrics.groups import CountCube
 from raysearch.metrics.intrinsic import Measurement
 from raysearch.models.lora import adapted
 from raysearch.pipeline import outputs, unlearn
 from raysearch.pipeline.data import Data, prepare
+from raysearch.pipeline.leg import WHOLE, Leg, full_fidelity
 from raysearch.pipeline.outputs import Subject
 from raysearch.pipeline.runtime import Runtime, Stopwatch
 from raysearch.stereotypes import pairs as stereotypes
@@ -32,21 +36,43 @@ from raysearch.text.corpus import general_texts, split_texts
 
 @dataclass
 class Outcome:
-    """All that a trial measured. ``metrics`` holds every name in ``METRICS``; see ``ledger.record`` for the rest."""
+    """All that a trial measured at the end of a leg; see ``ledger.record`` for what is not said here.
+
+    Attributes:
+        metrics: every name in ``METRICS``; of a gated trial the intrinsic ones.
+        breakdown: the intrinsic gap by group of prompts.
+        cube: counts of the judged rows; None for a gated trial.
+        curves: learning curve from the trial's start.
+        facts: counts for the record.
+        evidence: the decision on each judged row and the gap of each pair.
+        fidelity: how far the trial has come on the scale of the leg's fidelity; None where it has none.
+        final: nothing is left to do: full fidelity, or gated.
+        gated: violations of the intrinsic constraints of a trial that did not pay for the downstream stage.
+        costs_s: seconds of this leg by stage.
+    """
 
     metrics: dict[str, Measurement]
     breakdown: dict[str, Measurement]
-    cube: CountCube
+    cube: CountCube | None
     curves: list[dict[str, float]]
     facts: dict[str, Any]
+    evidence: Evidence = field(default_factory=Evidence)
+    fidelity: int | None = None
+    final: bool = True
+    gated: dict[str, float] = field(default_factory=dict)
     costs_s: dict[str, float] = field(default_factory=dict)
 
 
-def run_trial(config: TrialConfig, runtime: Runtime) -> Outcome:
+def run_trial(config: TrialConfig, runtime: Runtime, leg: Leg = WHOLE) -> Outcome:
     """Runs one trial: data -> text -> (CDA) -> (unlearning) -> downstream model -> metrics.
 
     With the same configuration, one process and the same number of threads on a CPU, the result is the same bit for
-    bit.
+    bit, however many legs it took.
+
+    Args:
+        config: the trial.
+        runtime: process, device, observer.
+        leg: how far to go; by default all the way.
 
     Raises:
         TrialError: for a known reason; the runtime is fit for the next trial.
@@ -56,7 +82,7 @@ def run_trial(config: TrialConfig, runtime: Runtime) -> Outcome:
     with watch.stage("model"):
         lm = runtime.language_model(config.model)
     with watch.stage("data"):
-        data = prepare(config, runtime)
+        data = prepare(config, runtime, leg)
         _show_data(data, runtime)
     train_pairs, held_out = stereotype_pairs(config)
     with _model_of(config, lm) as subject:
@@ -64,32 +90,43 @@ def run_trial(config: TrialConfig, runtime: Runtime) -> Outcome:
         if config.unlearning is not None:
             with watch.stage("unlearning"):
                 runtime.observer.show("pair", train_pairs[0])
-                curves = unlearn.train(lm, subject.model, config.unlearning, train_pairs, config.seed, runtime)
+                curves = unlearn.train(lm, subject.model, config, train_pairs, runtime, leg)
         with watch.stage("intrinsic"):
-            metrics, breakdown, facts = measure_intrinsic(config, subject, held_out, runtime)
-            runtime.observer.show("intrinsic", metrics)
-        with watch.stage("downstream"):
-            cube, judged_facts = _judge(config, data, subject, runtime)
-    with watch.stage("metrics"):
-        extrinsic = groups.measure(
-            cube,
-            config.data.min_group_rows,
-            config.evaluation.bootstrap_rounds,
-            config.evaluation.confidence,
-            config.seed,
-        )
-        runtime.observer.show("counts", cube)
-        runtime.observer.show("extrinsic", extrinsic)
-    facts |= {**data.facts, **judged_facts, "majority_rate": groups.majority_rate(cube), "model_digest": lm.digest}
-    everything = {**metrics, **extrinsic}
-    return Outcome(
-        metrics={name: everything[name] for name in METRICS},
-        breakdown=breakdown,
-        cube=cube,
-        curves=curves,
-        facts=facts,
-        costs_s=watch.costs_s(),
+            found = measure_intrinsic(config, subject, held_out, runtime)
+            runtime.observer.show("intrinsic", found.metrics)
+        facts = {**found.facts, **data.facts, "model_digest": lm.digest}
+        outcome = Outcome(found.metrics, found.breakdown, None, curves, facts, found.evidence)
+        outcome.fidelity, full = _fidelity(config, leg)
+        outcome.final = outcome.fidelity == full
+        outcome.gated = leg.broken({name: measured.value for name, measured in found.metrics.items()})
+        if outcome.gated:
+            outcome.final = True
+        else:
+            with watch.stage("downstream"):
+                _judge(config, data, subject, runtime, outcome)
+    if outcome.cube is not None:
+        with watch.stage("metrics"):
+            _measure_groups(config, outcome.cube, runtime, outcome)
+    outcome.costs_s = watch.costs_s()
+    return outcome
+
+
+def _fidelity(config: TrialConfig, leg: Leg) -> tuple[int | None, int | None]:
+    """(where the leg ends, the trial's full value), on the scale of the leg's fidelity."""
+    full = full_fidelity(config.model_dump(mode="json"), leg.fidelity)
+    return (None if full is None else leg.limit(leg.fidelity, full)), full
+
+
+def _measure_groups(config: TrialConfig, cube: CountCube, runtime: Runtime, outcome: Outcome) -> None:
+    settings = config.evaluation
+    extrinsic = groups.measure(
+        cube, config.data.min_group_rows, settings.bootstrap_rounds, settings.confidence, config.seed
     )
+    runtime.observer.show("counts", cube)
+    runtime.observer.show("extrinsic", extrinsic)
+    everything = {**outcome.metrics, **extrinsic}
+    outcome.metrics = {name: everything[name] for name in METRICS}
+    outcome.facts["majority_rate"] = groups.majority_rate(cube)
 
 
 def seed_everything(seed: int) -> None:
@@ -116,14 +153,20 @@ def stereotype_pairs(config: TrialConfig) -> tuple[tuple[StereotypePair, ...], t
     return train, stereotypes.draw(judged, chosen.evaluation_pairs, chosen.split_seed)
 
 
+@dataclass(frozen=True)
+class Intrinsic:
+    """Intrinsic metrics, the gap by group of prompts, counts for the record, and the gap of each pair."""
+
+    metrics: dict[str, Measurement]
+    breakdown: dict[str, Measurement]
+    facts: dict[str, Any]
+    evidence: Evidence
+
+
 def measure_intrinsic(
     config: TrialConfig, subject: Subject, pairs: tuple[StereotypePair, ...], runtime: Runtime
-) -> tuple[dict[str, Measurement], dict[str, Measurement], dict[str, Any]]:
-    """Gap, signed gap, answer-mass ratio and perplexity ratio on held-out pairs and texts.
-
-    Returns:
-        (metrics, gap by group of prompts, facts).
-    """
+) -> Intrinsic:
+    """Gap, signed gap, answer-mass ratio and perplexity ratio on held-out pairs and texts."""
     reference = Subject(subject.lm, subject.lm.model, untouched=True)
     bootstrap = (config.evaluation.bootstrap_rounds, config.evaluation.confidence, config.seed)
     before = _unadapted(subject, lambda: outputs.score_pairs(reference, pairs, runtime))
@@ -133,14 +176,25 @@ def measure_intrinsic(
         after.stereotype, after.anti_stereotype, before.stereotype, before.anti_stereotype, *bootstrap
     )
     perplexity, texts = _perplexity_ratio(config, subject, reference, runtime)
-    facts = {"held_out_pairs": len(pairs), "perplexity_texts": texts}
     metrics = {
         "intrinsic_gap": gap.gap,
         "intrinsic_signed_gap": gap.signed_gap,
         "answer_mass_ratio": mass,
         "perplexity_ratio": perplexity,
     }
-    return metrics, gap.by_group, facts
+    evidence = Evidence(
+        pairs=digest_of(pairs),
+        pair_gaps=tuple(
+            round(float(signed), 6)
+            for signed in intrinsic.signed_gaps(after.stereotype_mean, after.anti_stereotype_mean)
+        ),
+    )
+    return Intrinsic(metrics, gap.by_group, {"held_out_pairs": len(pairs), "perplexity_texts": texts}, evidence)
+
+
+def digest_of(items: Any) -> str:
+    """A short name for what was judged: equal names, equal items in equal order."""
+    return hashlib.sha256(repr(items).encode()).hexdigest()[:16]
 
 
 def _perplexity_ratio(
@@ -166,16 +220,24 @@ def _unadapted(subject: Subject, compute: Callable[[], Any]) -> Any:
         return compute()
 
 
-def _judge(config: TrialConfig, data: Data, subject: Subject, runtime: Runtime) -> tuple[CountCube, dict[str, Any]]:
+def _judge(config: TrialConfig, data: Data, subject: Subject, runtime: Runtime, outcome: Outcome) -> None:
     """Decides on the judged rows; every process counts its share, and the counts are added up."""
     judgement = registry.get("downstream", config.downstream.kind)().judge(config, data, subject, runtime)
     order = tuple(sorted(set(data.judged.groups.tolist())))
     share = CountCube.from_predictions(
         data.judged.groups[judgement.rows], data.judged.target[judgement.rows], judgement.decided, order
     )
-    cube = CountCube(order, runtime.communicator.sum(share.counts))
+    outcome.cube = CountCube(order, runtime.communicator.sum(share.counts))
+    outcome.facts |= judgement.facts
+    outcome.evidence = outcome.evidence.model_copy(
+        update={
+            "rows": digest_of((config.evaluation.split, data.facts["table_digest"], data.judged_rows.tolist())),
+            "target": tuple(data.judged.target.tolist()),
+            "group": tuple(order.index(group) for group in data.judged.groups.tolist()),
+            "decided": tuple(runtime.communicator.gather(judgement.decided.tolist())),
+        }
+    )
     runtime.observer.show("decisions", judgement)
-    return cube, judgement.facts
 
 
 def _show_data(data: Data, runtime: Runtime) -> None:

@@ -7,8 +7,10 @@ the composite loss divides by the whole batch's counts, so the shares' gradients
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,14 +18,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from raysearch.config.schema import NeutralTextConfig, UnlearningConfig
+from raysearch.config.schema import NeutralTextConfig, TrialConfig, UnlearningConfig
 from raysearch.errors import NonFiniteLossError, TrialError
 from raysearch.losses.composite import CompositeLoss
 from raysearch.losses.inputs import Answers, LossInputs, Neutral
-from raysearch.models.answers import answer_logps, encode, pad
+from raysearch.models.answers import AnswerBatch, answer_logps, encode, pad
 from raysearch.models.features import tokenize_texts
 from raysearch.models.language_model import LanguageModel, hidden_states, logits
+from raysearch.pipeline.checkpoint import Checkpoints, Progress
 from raysearch.pipeline.communicator import Communicator, shard
+from raysearch.pipeline.leg import WHOLE, Leg
 from raysearch.pipeline.runtime import Runtime
 from raysearch.stereotypes.pairs import StereotypePair
 from raysearch.text.corpus import general_texts, split_texts
@@ -56,14 +60,14 @@ class Objective(nn.Module):
     """
 
     def __init__(
-        self, lm: LanguageModel, model: nn.Module, loss: CompositeLoss, config: UnlearningConfig, size: int
+        self, lm: LanguageModel, model: nn.Module, loss: CompositeLoss, config: UnlearningConfig, runtime: Runtime
     ) -> None:
         super().__init__()
         self.model = model
         self._lm = (lm,)  # a tuple hides the model's second path from nn.Module
         self._loss = loss
         self._config = config
-        self._size = size
+        self._runtime = runtime
 
     def forward(self, step: Step) -> tuple[Tensor, dict[str, Tensor]]:
         """Runs the forward passes that the terms need, each once."""
@@ -74,7 +78,7 @@ class Objective(nn.Module):
         total, terms = self._loss(
             inputs, pairs_total=self._config.pairs_per_step, texts_total=self._config.neutral.texts_per_step
         )
-        return total * self._size, terms
+        return total * self._runtime.communicator.size, terms
 
     def _answers(self, pairs: Sequence[StereotypePair]) -> dict[str, Answers]:
         needs = self._loss.needs
@@ -90,10 +94,16 @@ class Objective(nn.Module):
         stereotype, anti_stereotype = halves(answer_logps(self.model, batch))
         given = {"stereotype": stereotype, "anti_stereotype": anti_stereotype}
         if "reference_answers" in needs:
-            with torch.no_grad(), self.model.disable_adapter():  # type: ignore[operator]
-                reference = halves(answer_logps(self.model, batch))
+            # Kept for the whole batch: the same pairs in another batch are padded otherwise, and may differ in a bit.
+            key = ("reference_answers", self._lm[0].digest, tuple(pairs))
+            reference = halves(self._runtime.once(key, lambda: self._untouched_logps(batch)))
             given |= {"reference_stereotype": reference[0], "reference_anti_stereotype": reference[1]}
         return given
+
+    @torch.no_grad()
+    def _untouched_logps(self, batch: AnswerBatch) -> Tensor:
+        with self.model.disable_adapter():  # type: ignore[operator]
+            return answer_logps(self.model, batch)
 
     def _neutral(self, batch: NeutralBatch) -> Neutral:
         hidden = hidden_states(self.model, batch.input_ids, batch.attention_mask)
@@ -152,31 +162,58 @@ def learning_rate(step: int, config: UnlearningConfig) -> float:
     return config.lr * (config.steps - step) / max(1, config.steps - warmup + 1)
 
 
+class _Saver:
+    """Saves the state of a training on rank 0: at the end of a leg, and now and then within it.
+
+    Args:
+        trial: the trial's whole configuration.
+        leg: where, and how often.
+        communicator: only rank 0 writes; every rank reads.
+    """
+
+    def __init__(self, trial: TrialConfig, leg: Leg, communicator: Communicator) -> None:
+        self.checkpoints = None if leg.folder is None else Checkpoints(Path(leg.folder), trial)
+        self._writes = communicator.rank == 0
+        self._every_s = leg.checkpoint_every_s
+        self._saved_at = time.monotonic()
+
+    def step_done(self, last: bool, progress: Progress, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+        """Called after every step; ``last`` of the leg."""
+        due = last or time.monotonic() - self._saved_at >= self._every_s
+        if self.checkpoints is not None and self._writes and due:
+            self.checkpoints.save(progress, model, optimizer)
+            self._saved_at = time.monotonic()
+
+
 def train(
     lm: LanguageModel,
     model: nn.Module,
-    config: UnlearningConfig,
+    trial: TrialConfig,
     pairs: Sequence[StereotypePair],
-    seed: int,
     runtime: Runtime,
+    leg: Leg = WHOLE,
 ) -> list[dict[str, float]]:
-    """Trains the adapter in place.
+    """Trains the adapter in place, to the end of a leg; goes on from the trial's saved state where there is one.
 
     Args:
         lm: the base model.
         model: it, inside a fresh adapter.
-        config: steps, rates, losses.
+        trial: its ``unlearning`` block, and its seed, which fixes the order of pairs.
         pairs: the training split.
-        seed: of the order of pairs.
         runtime: processes and observer.
+        leg: how far to go, and where the state is kept.
 
     Returns:
-        Learning curve: a dict a step with ``step``, ``loss``, ``lr``, ``grad_norm`` and each term's unweighted value.
+        Learning curve from the trial's start: a dict a step with ``step``, ``loss``, ``lr``, ``grad_norm`` and each
+        term's unweighted value.
 
     Raises:
         NonFiniteLossError: the loss or its gradient is no longer finite.
         TrialError: fewer pairs or texts a step than processes.
     """
+    config = trial.unlearning
+    if config is None:
+        raise TrialError("there is nothing to train: the trial has no unlearning")
     communicator = runtime.communicator
     loss = CompositeLoss(config.losses)
     _check_shares(config, loss, communicator)
@@ -186,15 +223,19 @@ def train(
             ("neutral", lm.digest, config.neutral, communicator.rank, communicator.size),
             lambda: neutral_batches(lm, config.neutral, runtime),  # the fresh adapter is still the identity
         )
-    objective: Any = Objective(lm, model, loss, config, communicator.size)
+    objective: Any = Objective(lm, model, loss, config, runtime)
     parameters = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(parameters, lr=config.lr, weight_decay=0.0)
+    saver = _Saver(trial, leg, communicator)
+    end = leg.limit("unlearning.steps", config.steps)
+    progress = Progress() if saver.checkpoints is None else saver.checkpoints.load(end, model, optimizer)
     if communicator.size > 1:
         objective = DistributedDataParallel(objective)
-    optimizer = torch.optim.AdamW(parameters, lr=config.lr, weight_decay=0.0)
-    batches = batches_of_pairs(pairs, config.pairs_per_step, seed)
-    curve: list[dict[str, float]] = []
-    model.train()
-    for step in range(config.steps):
+    batches = batches_of_pairs(pairs, config.pairs_per_step, trial.seed)
+    for _ in range(progress.step):
+        next(batches)
+    # The model stays in evaluation mode: with dropout KL would not begin at 0, and a reference would be another draw.
+    for step in range(progress.step, end):
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, config)
         batch = next(batches)
@@ -211,10 +252,11 @@ def train(
             )
         optimizer.step()
         point = {"step": step + 1.0, **values, "lr": learning_rate(step, config), "grad_norm": norm}
-        curve.append(point)
+        progress.curve.append(point)
+        progress.step = step + 1
+        saver.step_done(step + 1 == end, progress, model, optimizer)
         runtime.observer.progress(step + 1, config.steps, point)
-    model.eval()
-    return curve
+    return progress.curve
 
 
 def _check_shares(config: UnlearningConfig, loss: CompositeLoss, communicator: Communicator) -> None:

@@ -24,7 +24,7 @@ SHORT = {
     "intrinsic_signed_gap": "signed gap",
     "answer_mass_ratio": "answer mass",
 }
-_ARROW = {"minimize": "↓", "maximize": "↑"}
+ARROW = {"minimize": "↓", "maximize": "↑"}
 
 
 def short(metric: str) -> str:
@@ -70,9 +70,9 @@ def front_table(table: pd.DataFrame, objectives: Mapping[str, str]) -> Renderabl
     out.add_column("trial", justify="right")
     out.add_column("stage")
     for name, direction in objectives.items():
-        out.add_column(f"{short(name)} {_ARROW[direction]}", justify="right", min_width=12)
+        out.add_column(f"{short(name)} {ARROW[direction]}", justify="right", min_width=12)
     for row in front.to_dict("records"):
-        out.add_row(str(row["trial"]), _stage(row), *(_cell(row, name) for name in objectives))
+        out.add_row(str(row["trial"]), f"{_stage(row)}\n{_sureness(row)}", *(_cell(row, name) for name in objectives))
     out.add_section()
     for row in table[rest].to_dict("records"):
         why = "dominated" if row["feasible"] else "infeasible"
@@ -84,6 +84,14 @@ def _stage(row: Mapping[Any, Any]) -> str:
     return f"{row['stage']} anchor" if row["kind"] == "anchor" else str(row["stage"])
 
 
+def _sureness(row: Mapping[Any, Any]) -> str:
+    """``P 0.83, 3 seeds``: how likely it is on the front, and from how many seeds; empty where that is not known."""
+    if pd.isna(row.get("p_front")):
+        return ""
+    seeds = int(row.get("seeds", 1))
+    return f"P {row['p_front']:.2f}" + (f", {seeds} seeds" if seeds > 1 else "")
+
+
 def _cell(row: Mapping[Any, Any], name: str) -> str:
     return escape(f"{row[f'metric.{name}']:.3f}\n[{row[f'low.{name}']:.2f}, {row[f'high.{name}']:.2f}]")
 
@@ -91,14 +99,20 @@ def _cell(row: Mapping[Any, Any], name: str) -> str:
 def _caption(table: pd.DataFrame, front: pd.DataFrame) -> str:
     complete = table["state"] == "complete"
     infeasible = int((complete & ~feasible(table)).sum())
+    early = table["state"].isin(["stopped", "gated"])
+    ended = f", {int(early.sum())} early-ended" if early.any() else ""
     text = (
-        f"{len(front)} of {int(complete.sum())} complete trials are on the front; {infeasible} infeasible and "
-        f"{int((~complete).sum())} failed trials are not in it."
+        f"{len(front)} of {int(complete.sum())} complete trials are on the front; {infeasible} infeasible{ended} and "
+        f"{int((~complete & ~early).sum())} failed trials are not in it."
     )
     if not len(front):
         return text
     splits = sorted({json.loads(config)["evaluation"]["split"] for config in front["config"]})
-    return f"{text} In brackets: bootstrap interval over rows or pairs. Judged on the {' and '.join(splits)} split."
+    text += f" In brackets: bootstrap interval over rows or pairs. Judged on the {' and '.join(splits)} split."
+    if "p_front" in front and front["p_front"].notna().any():
+        text += " P: probability of being on the front, by bootstrap over rows and seeds"
+        text += "." if (table["seeds"] > 1).any() else "; one seed each, so the chance of seeds is not in it."
+    return text
 
 
 def _parameters(front: pd.DataFrame) -> Sequence[RenderableType]:

@@ -9,12 +9,13 @@ from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
 from raysearch.config.load import Study
-from raysearch.ledger.record import TrialRecord
+from raysearch.ledger.record import RungRecord, TrialRecord
 from raysearch.ledger.run_folder import RunFolder
 from raysearch.report.front_table import short
 
@@ -67,15 +68,17 @@ class LiveScreen:
         """A line above the bar."""
         self._console.print(Text(text, style="dim"))
 
-    def started(self, run: RunFolder, study: Study, total: int) -> None:
+    def started(self, run: RunFolder, study: Study, total: int, done: int) -> None:
         """Begins counting."""
         self._total = total
+        self._done = done
         self._start = time.monotonic()
-        self._progress.update(self._task, total=total)
+        self._progress.update(self._task, total=total, completed=done)
         workers = study.config.workers
+        before = f", {done} of them recorded already" if done else ""
         self._console.print(
-            f"[bold]{study.config.name}[/]: {total} trials on {workers.groups} worker group(s) of "
-            f"{workers.workers_per_group} process(es); run folder [cyan]{run.path}[/]"
+            f"[bold]{study.config.name}[/]: {total} trials{before} on {workers.groups} worker group(s) of "
+            f"{workers.workers_per_group} process(es); run folder [cyan]{escape(str(run.path))}[/]"
         )
 
     def working(self, groups: Mapping[str, Any]) -> None:
@@ -87,6 +90,9 @@ class LiveScreen:
             doing = "; ".join(f"{name} {_doing(state)}" for name, state in groups.items())
             line = f"[{self._elapsed()}] {self._done}/{self._total} trials; {doing}"
             self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+    def reached(self, record: RungRecord, goes_on: bool) -> None:
+        """Nothing: a trial that goes on is seen at work, one that does not has a line when it is recorded."""
 
     def finished(self, record: TrialRecord) -> None:
         """One line a trial."""
@@ -115,10 +121,14 @@ def _doing(state: Any) -> str:
 
 
 def _line(record: TrialRecord, elapsed: str) -> Text:
-    name = f"{record.stage} anchor" if record.kind == "anchor" else record.stage
+    name = {"anchor": f"{record.stage} anchor", "replicate": f"seed for {record.replicate_of}"}.get(
+        record.kind, record.stage
+    )
     line = Text(f"[{elapsed}] trial {record.trial:>3} {name:<17}")
     if record.state == "failed":
         return line.append(f" failed: {record.reason}: {record.detail}", style="red")
+    if record.state != "complete":
+        return line.append(f" {record.state}: {record.detail}", style="yellow")
     values = "  ".join(f"{short(metric)} {value:.3f}" for metric, value in record.objectives.items())
     line.append(f" {values}")
     if not record.feasible:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from raysearch.config.metric_names import INTRINSIC_METRICS
 from raysearch.config.schema import ConstraintConfig
+from raysearch.pipeline.leg import Bound
 
 
 def name(constraint: ConstraintConfig) -> str:
@@ -14,6 +16,31 @@ def name(constraint: ConstraintConfig) -> str:
     if constraint.relative_to == "zero":
         return f"{constraint.metric} {sign} {bound:g}"
     return f"{constraint.metric} {sign} {constraint.relative_to} {'-' if bound < 0 else '+'} {abs(bound):g}"
+
+
+def bounds(
+    constraints: Sequence[ConstraintConfig], majority_rate: float, baseline: Mapping[str, float]
+) -> tuple[Bound, ...]:
+    """Constraints with what they are relative to filled in.
+
+    Args:
+        constraints: of the study.
+        majority_rate: share of the larger label in the judged split.
+        baseline: the baseline's values.
+    """
+    found = []
+    for constraint in constraints:
+        base = {"zero": 0.0, "majority_rate": majority_rate}.get(constraint.relative_to)
+        if base is None:
+            base = baseline[constraint.metric]
+        found.append(Bound(name(constraint), constraint.metric, base, constraint.at_least, constraint.at_most))
+    return tuple(found)
+
+
+def gate(constraints: Sequence[ConstraintConfig], baseline: Mapping[str, float]) -> tuple[Bound, ...]:
+    """The bounds that can be judged before the downstream stage."""
+    early = [c for c in constraints if c.metric in INTRINSIC_METRICS and c.relative_to != "majority_rate"]
+    return bounds(early, 0.0, baseline)
 
 
 def violations(
@@ -33,15 +60,5 @@ def violations(
     Returns:
         name -> violation.
     """
-    reference = metrics if baseline is None else baseline
-    found = {}
-    for constraint in constraints:
-        base = {"zero": 0.0, "majority_rate": majority_rate, "baseline": reference[constraint.metric]}[
-            constraint.relative_to
-        ]
-        value = metrics[constraint.metric]
-        if constraint.at_least is not None:
-            found[name(constraint)] = base + constraint.at_least - value
-        elif constraint.at_most is not None:
-            found[name(constraint)] = value - base - constraint.at_most
-    return found
+    found = bounds(constraints, majority_rate, metrics if baseline is None else baseline)
+    return {bound.name: bound.violation(metrics[bound.metric]) for bound in found}

@@ -6,6 +6,7 @@ import inspect
 import warnings
 from typing import Any
 
+import numpy as np
 import optuna
 from optuna.samplers import BaseSampler
 
@@ -24,8 +25,12 @@ _CLASSES: dict[str, type[BaseSampler]] = {
 _WITH_STARTUP = {"tpe", "gp"}
 
 
-def build(config: SamplerConfig) -> BaseSampler:
+def build(config: SamplerConfig, trials_so_far: int = 0) -> BaseSampler:
     """The sampler of a configuration, seeded.
+
+    Args:
+        config: name, seed, options.
+        trials_so_far: trials of an earlier driver of the same search, so that the draws differ from its draws.
 
     Raises:
         ConfigError: an option that Optuna's class does not have, or that it refuses.
@@ -41,7 +46,7 @@ def build(config: SamplerConfig) -> BaseSampler:
     ]
     if wrong:
         raise ConfigError(wrong)
-    given: dict[str, Any] = {"seed": config.seed, **config.options}
+    given: dict[str, Any] = {"seed": _seed(config.seed, trials_so_far), **config.options}
     if config.name in _WITH_STARTUP:
         given["n_startup_trials"] = config.startup_trials
     with warnings.catch_warnings():
@@ -52,3 +57,9 @@ def build(config: SamplerConfig) -> BaseSampler:
             raise ConfigError(
                 [Problem("", "search.sampler.options", f"{kind.__name__} refuses them: {error}")]
             ) from error
+
+
+def _seed(seed: int, trials_so_far: int) -> int:
+    if trials_so_far == 0:
+        return seed
+    return int(np.random.SeedSequence([seed, trials_so_far]).generate_state(1)[0])

@@ -1,46 +1,29 @@
 """A Ray Tune searcher on Optuna's ask and tell: vectors of objectives, native constraints, failures as failures.
 
 Tune's own OptunaSearch leaves a trial RUNNING for ever when a metric is NaN, lets early-stopped trials into the front
-and cannot pass constraints. Here a finished trial is first written to the ledger by ``settle``, which returns what to
-tell Optuna: a complete, finite vector with its constraints, or a failure with its reason.
+and cannot pass constraints. Here a trial is written to the ledger before it is handed out, and again, with what came of
+it, before Optuna hears of it.
 """
 
 from __future__ import annotations
 
 import json
 import math
-import warnings
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections import Counter, deque
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, Protocol
 
 import optuna
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 from ray.tune.search import Searcher
 
-from raysearch.config.schema import StudyConfig
 from raysearch.config.space import Choice, Distribution, Int, label, walk
-from raysearch.search.samplers import build
+from raysearch.ledger.record import ProposalRecord
+from raysearch.pipeline.leg import Leg
 
-
-@dataclass(frozen=True)
-class Proposal:
-    """A trial to run.
-
-    Attributes:
-        number: its number in the ledger.
-        params: sampled leaves; empty for an anchor.
-        config: the whole configuration, plain values.
-        anchor: the stage's name for an anchor, else None.
-    """
-
-    number: int
-    params: dict[str, Any]
-    config: dict[str, Any]
-    anchor: str | None = None
+MOST_LOSSES = 2
+"""Ray Tune may lose a trial's little actor through no fault of the trial; more than once more is one too many."""
 
 
 @dataclass(frozen=True)
@@ -48,70 +31,85 @@ class Verdict:
     """What is known of a finished trial.
 
     Attributes:
-        values: the objective vector in the study's order; None when the trial failed.
+        state: ``complete`` with a vector; ``pruned`` ended early, with the violations that are known; ``failed``.
+        values: the objective vector in the study's order.
         constraints: name -> violation, feasible <= 0.
-        reason: why it failed.
+        reason: why it is not complete.
     """
 
-    values: tuple[float, ...] | None
-    constraints: dict[str, float]
+    state: Literal["complete", "pruned", "failed"]
+    values: tuple[float, ...] | None = None
+    constraints: dict[str, float] = field(default_factory=dict)
     reason: str | None = None
 
 
-Settle = Callable[[Proposal, bool], Verdict]
-"""(proposal, whether Ray Tune lost the trial) -> verdict, after the ledger has the record."""
+class Desk(Protocol):
+    """The searcher's way to the ledger and the workers."""
+
+    def hand_out(self, proposal: ProposalRecord) -> Sequence[Leg]:
+        """Records a trial, unless it is on record, and says in what legs it runs."""
+
+    def settle(self, proposal: ProposalRecord, lost: bool) -> Verdict | None:
+        """Records how a trial ended; None where it did not end: it was interrupted, and can go on another day."""
+
+    def replicate(self, number: int, pending: Mapping[int, int]) -> ProposalRecord | None:
+        """The next replicate; ``pending`` counts the seeds that are out, by trial. None where more seeds say little."""
 
 
-def open_study(journal: Path, name: str, config: StudyConfig) -> optuna.Study:
-    """A new Optuna study in a journal file of its own; a name that exists already is an error of ours, not a merge."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        storage = JournalStorage(JournalFileBackend(str(journal)))
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    return optuna.create_study(
-        storage=storage,
-        study_name=name,
-        directions=list(config.objectives.values()),
-        sampler=build(config.search.sampler),
-        load_if_exists=False,
-    )
+@dataclass
+class Agenda:
+    """What there is to do.
+
+    Attributes:
+        waiting: trials with known values, in order: anchors, and what an earlier driver left unfinished.
+        points: parameter values to try first, with their position in the study's list.
+        samples: trials to sample, points included.
+        replicates: trials to spend on more seeds afterwards.
+        next_number: number of the next new trial.
+        baseline_first: no baseline is recorded yet: it runs alone, since constraints are relative to it.
+    """
+
+    waiting: deque[ProposalRecord]
+    points: deque[tuple[int, dict[str, Any]]]
+    samples: int
+    replicates: int
+    next_number: int
+    baseline_first: bool
 
 
 class ParetoSearcher(Searcher):
-    """Hands out the anchors, then what Optuna asks for.
-
-    The baseline comes first and alone: constraints are relative to it. The other anchors follow, then sampled trials.
+    """Hands out what is on the agenda: anchors, points, what Optuna asks for, replicates.
 
     Args:
         study: Optuna's.
         space: the tree of constants and distributions.
-        anchors: configurations by stage, baseline first.
-        settle: records a finished trial and judges it.
-        trials: sampled trials to run, anchors not counted.
+        agenda: what there is to do.
+        desk: the ledger and the workers.
         concurrent: most trials out at a time; a proposal made earlier than needed is made with less knowledge.
+        extra: more entries of each trial's Tune configuration.
     """
 
     def __init__(
         self,
         study: optuna.Study,
         space: Any,
-        anchors: Sequence[tuple[str, dict[str, Any]]],
-        settle: Settle,
-        trials: int,
+        agenda: Agenda,
+        desk: Desk,
         concurrent: int,
+        extra: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(metric=None, mode=None)
         self._study = study
         self._space = space
-        self._anchors = [Proposal(n, {}, config, stage) for n, (stage, config) in enumerate(anchors)]
-        self._next = len(self._anchors)
-        self._last = self._next + trials
-        self._settle = settle
+        self._agenda = agenda
+        self._desk = desk
         self._concurrent = concurrent
-        self._out: dict[str, tuple[Proposal, optuna.trial.Trial | None]] = {}
-        self._baseline_pending = bool(self._anchors)
+        self._extra = dict(extra or {})
+        self._out: dict[str, tuple[ProposalRecord, optuna.trial.Trial | None]] = {}
+        self._asked: dict[int, optuna.trial.Trial] = {}
+        self._losses: Counter[int] = Counter()
         self._stopped = False
-        self._abandoned = 0
+        self._unfinished = 0
 
     def set_search_properties(self, metric: str | None, mode: str | None, config: dict[str, Any], **spec: Any) -> bool:
         """Objectives and space are the study's; Tune has none to give."""
@@ -119,55 +117,113 @@ class ParetoSearcher(Searcher):
 
     @property
     def exhausted(self) -> bool:
-        """Every anchor and every sampled trial was proposed and has come back."""
-        return not self._anchors and self._next >= self._last and not self._abandoned
+        """All that was on the agenda has been handed out and has come back with an end."""
+        agenda = self._agenda
+        left = len(agenda.waiting) + agenda.samples + agenda.replicates
+        return not left and not self._out and not self._unfinished
+
+    def out(self) -> dict[int, ProposalRecord]:
+        """Trials that are being worked on, by number."""
+        return {proposal.trial: proposal for proposal, _ in self._out.values()}
 
     def stop(self) -> None:
         """Proposes nothing more."""
         self._stopped = True
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]
-        """The next trial; None while the baseline is not known yet; FINISHED after the last."""
+        """The next trial; None while there is none yet; FINISHED after the last."""
         if self._stopped:
-            return Searcher.FINISHED
-        if len(self._out) >= self._concurrent or (self._baseline_pending and self._out):
+            return str(Searcher.FINISHED)
+        if len(self._out) >= self._concurrent or (self._agenda.baseline_first and self._out):
             return None
-        if self._anchors:
-            proposal = self._anchors.pop(0)
-            self._out[trial_id] = (proposal, None)
-            return _as_tune_config(proposal)
-        if self._next >= self._last:
-            return Searcher.FINISHED
+        proposal, asked = self._next()
+        if proposal is None:
+            return None if self._out or self._agenda.waiting else str(Searcher.FINISHED)
+        self._out[trial_id] = (proposal, asked)
+        legs = self._desk.hand_out(proposal)
+        # JSON text: Tune would take dots, lists and dictionaries for a space of its own.
+        return {
+            "number": proposal.trial,
+            "config": json.dumps(proposal.config),
+            "legs": json.dumps([asdict(leg) for leg in legs]),
+            **self._extra,
+        }
+
+    def _next(self) -> tuple[ProposalRecord | None, optuna.trial.Trial | None]:
+        agenda = self._agenda
+        if agenda.waiting:
+            proposal = agenda.waiting.popleft()
+            asked = self._asked.pop(proposal.trial, None)
+            if asked is None and proposal.kind == "search":
+                self._study.enqueue_trial(proposal.params)
+                asked = self._study.ask()
+                walk(self._space, lambda name, leaf: _choose(asked, name, leaf))
+                asked.set_user_attr("trial", proposal.trial)
+            return proposal, asked
+        if agenda.samples > 0:
+            agenda.samples -= 1
+            return self._sample()
+        if agenda.replicates > 0:
+            pending = Counter(
+                proposal.replicate_of for proposal, _ in self._out.values() if proposal.replicate_of is not None
+            )
+            if any(proposal.kind != "replicate" for proposal, _ in self._out.values()):
+                return None, None  # the last of the exploration may be the one that deserves more seeds
+            replicate = self._desk.replicate(agenda.next_number, pending)
+            if replicate is None:
+                agenda.replicates = 0
+                return None, None
+            agenda.replicates -= 1
+            agenda.next_number += 1
+            return replicate, None
+        return None, None
+
+    def _sample(self) -> tuple[ProposalRecord, optuna.trial.Trial]:
+        agenda = self._agenda
+        point = None
+        if agenda.points:
+            point, params = agenda.points.popleft()
+            self._study.enqueue_trial(params)
         asked = self._study.ask()
         params, config = walk(self._space, lambda name, leaf: _choose(asked, name, leaf))
-        proposal = Proposal(self._next, params, config)
-        self._next += 1
-        asked.set_user_attr("trial", proposal.number)
-        self._out[trial_id] = (proposal, asked)
-        return _as_tune_config(proposal)
+        proposal = ProposalRecord(trial=agenda.next_number, kind="search", params=params, config=config, point=point)
+        agenda.next_number += 1
+        asked.set_user_attr("trial", proposal.trial)
+        return proposal, asked
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        """Only the end of a trial counts."""
+        """Only the end of a trial counts; rungs are the scheduler's."""
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """Records and judges a finished trial, once, then tells Optuna."""
+        """Records and judges a finished trial, once, then tells Optuna. One that Ray lost is handed out once more."""
         if trial_id not in self._out:
             return
         proposal, asked = self._out.pop(trial_id)
-        verdict = self._settle(proposal, error)
-        if proposal.anchor is not None:
-            self._baseline_pending = False
+        self._losses[proposal.trial] += error
+        if error and self._losses[proposal.trial] < MOST_LOSSES and not self._stopped:
+            self._agenda.waiting.appendleft(proposal)
+            if asked is not None:
+                self._asked[proposal.trial] = asked
             return
+        verdict = self._desk.settle(proposal, error)
+        if verdict is None:
+            self._unfinished += 1
+            if asked is not None:
+                tell(self._study, asked, Verdict("failed", reason="interrupted; the ledger knows how it went on"))
+            return
+        if proposal.anchor == "baseline":
+            self._agenda.baseline_first = False
         if asked is not None:
             tell(self._study, asked, verdict)
 
     def abandon(self, reason: str) -> None:
-        """Fails whatever is still out, so that no trial stays RUNNING in Optuna's journal."""
-        self._abandoned = len(self._out)
-        for _, asked in self._out.values():
+        """Fails whatever is still out, so that no trial stays RUNNING in Optuna's storage."""
+        self._unfinished += len(self._out) + len(self._asked)
+        for asked in [*(asked for _, asked in self._out.values()), *self._asked.values()]:
             if asked is not None:
-                tell(self._study, asked, Verdict(None, {}, reason))
+                tell(self._study, asked, Verdict("failed", reason=reason))
         self._out.clear()
+        self._asked.clear()
 
     def __getstate__(self) -> dict[str, Any]:
         """Nothing: Tune pickles its arguments for a restore that is never made; see ``save``."""
@@ -188,19 +244,19 @@ class ParetoSearcher(Searcher):
 
 
 def tell(study: optuna.Study, asked: optuna.trial.Trial, verdict: Verdict) -> None:
-    """Tells Optuna the outcome. Constraints must be set before ``tell``; a failure keeps its reason."""
-    if verdict.values is None or not all(math.isfinite(value) for value in verdict.values):
+    """Tells Optuna the outcome. Constraints must be set before ``tell``; what is not complete keeps its reason."""
+    finite = verdict.values is not None and all(math.isfinite(value) for value in verdict.values)
+    if verdict.state == "failed" or (verdict.state == "complete" and not finite):
         asked.set_user_attr("reason", verdict.reason or "no finite objective vector")
         study.tell(asked, state=TrialState.FAIL)
         return
     for name, violation in verdict.constraints.items():
         asked.set_constraint(name, violation)
-    study.tell(asked, list(verdict.values))
-
-
-def _as_tune_config(proposal: Proposal) -> dict[str, Any]:
-    """JSON text for the configuration: Tune would take its dots, lists and dictionaries for a space of its own."""
-    return {"number": proposal.number, "config": json.dumps(proposal.config)}
+    if verdict.state == "pruned":
+        asked.set_user_attr("reason", verdict.reason)
+        study.tell(asked, state=TrialState.PRUNED)
+    else:
+        study.tell(asked, list(verdict.values or ()))
 
 
 def _choose(asked: optuna.trial.Trial, name: str, leaf: Distribution) -> Any:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from raysearch.errors import FailureReason
+from raysearch.pipeline.leg import WHOLE, Leg
 
 _MOST_ATTEMPTS = 2
 """A lost worker may be bad luck once; the same trial losing two groups is the trial's doing."""
@@ -20,10 +21,11 @@ _MOST_ATTEMPTS = 2
 
 @dataclass(frozen=True)
 class Work:
-    """A trial to run: its number and its whole configuration as plain values."""
+    """A leg of a trial to run: its number, its whole configuration as plain values, and how far to go."""
 
     number: int
     config: dict[str, Any]
+    leg: Leg = WHOLE
 
 
 @dataclass(frozen=True)
@@ -31,10 +33,12 @@ class Result:
     """What a group (or the dispatcher, for a lost one) says of a trial.
 
     ``attempt`` is a pickled ``pipeline.attempt.Attempt``: the dispatcher has no use for it, and would import torch to
-    have one.
+    have one. ``final`` says that the trial ends here.
     """
 
     number: int
+    leg: Leg = WHOLE
+    final: bool = True
     attempt: bytes | None = None
     reason: FailureReason | None = None
     detail: str | None = None
@@ -63,27 +67,36 @@ class Dispatcher:
         self._groups = {name: GroupState() for name in groups}
         self._queue: deque[Work] = deque()
         self._ready = asyncio.Event()
-        self._waiting: dict[int, asyncio.Future[Result]] = {}
+        self._waiting: dict[int, asyncio.Future[bool]] = {}
         self._attempts: dict[int, int] = {}
         self._started: dict[int, float] = {}
         self._results: dict[int, Result] = {}
         self._stopping = False
 
-    async def submit(self, work: Work) -> None:
-        """Queues a trial and returns when it has a result, which stays here until ``collect``."""
-        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        self._waiting[work.number] = future
-        if not any(state.alive or state.stage == "starting" for state in self._groups.values()):
-            self._fail(work, "no worker group is left")
-        else:
-            self._queue.append(work)
-            self._ready.set()
-        await future
+    async def submit(self, work: Work) -> bool:
+        """Queues a leg and returns when it has a result, which stays here until ``collect``.
 
-    async def collect(self, number: int) -> Result:
-        """The result of a trial, once."""
-        lost = Result(number, reason=FailureReason.LOST_WORKER, detail="the trial ended without a result")
-        return self._results.pop(number, lost)
+        Safe to repeat: a caller that was lost and started again waits for the same leg, or finds its result.
+
+        Returns:
+            Whether the trial has ended.
+        """
+        ready = self._results.get(work.number)
+        if ready is not None and ready.leg.until == work.leg.until:
+            return ready.final
+        future = self._waiting.get(work.number)
+        if future is None:
+            future = self._waiting[work.number] = asyncio.get_running_loop().create_future()
+            if not any(state.alive or state.stage == "starting" for state in self._groups.values()):
+                self._fail(work, "no worker group is left")
+            else:
+                self._queue.append(work)
+                self._ready.set()
+        return await asyncio.shield(future)
+
+    async def collect(self, number: int) -> Result | None:
+        """The result of a trial's leg, once; None where there is none."""
+        return self._results.pop(number, None)
 
     async def join(self, group: str) -> int:
         """A group starts, or starts again: what it had in hand goes back to the queue. Returns its epoch."""
@@ -125,13 +138,14 @@ class Dispatcher:
         """Whether groups should end."""
         return self._stopping
 
-    async def finish(self, group: str, epoch: int, number: int, attempt: bytes) -> None:
+    async def finish(self, group: str, epoch: int, number: int, attempt: bytes, final: bool = True) -> None:
         """A group's result. One from before a restart is dropped: the trial is on its way again."""
         state = self._groups[group]
         if state.epoch != epoch or state.work is None or state.work.number != number:
             return
-        state.work, state.stage, state.since_s = None, "idle", time.time()
-        self._settle(Result(number, attempt, started_at_s=self._started[number], finished_at_s=time.time()))
+        work, state.work, state.stage, state.since_s = state.work, None, "idle", time.time()
+        self._attempts[number] = 0  # losses count within a leg
+        self._settle(Result(number, work.leg, final, attempt, None, None, self._started[number], time.time()))
 
     async def progress(
         self, group: str, epoch: int, stage: str, done: int, total: int, values: dict[str, float]
@@ -156,19 +170,23 @@ class Dispatcher:
         work, state.work = state.work, None
         if work is None:
             return
+        limit = work.leg.timeout_s
+        if limit is not None and time.time() - state.since_s >= limit:
+            self._fail(work, f"over {limit:g} s in stage {state.stage}", FailureReason.TIMED_OUT)
+            return
         if self._attempts[work.number] >= _MOST_ATTEMPTS:
             self._fail(work, f"{why}, {_MOST_ATTEMPTS} times with this trial")
             return
         self._queue.appendleft(work)
         self._ready.set()
 
-    def _fail(self, work: Work, why: str) -> None:
-        reason = FailureReason.STOPPED if self._stopping else FailureReason.LOST_WORKER
+    def _fail(self, work: Work, why: str, reason: FailureReason | None = None) -> None:
+        reason = reason or (FailureReason.STOPPED if self._stopping else FailureReason.LOST_WORKER)
         started = self._started.get(work.number, time.time())
-        self._settle(Result(work.number, reason=reason, detail=why, started_at_s=started, finished_at_s=time.time()))
+        self._settle(Result(work.number, work.leg, True, None, reason, why, started, time.time()))
 
     def _settle(self, result: Result) -> None:
         self._results[result.number] = result
         future = self._waiting.pop(result.number, None)
         if future is not None and not future.done():
-            future.set_result(result)
+            future.set_result(result.final)

@@ -7,9 +7,11 @@ trainer nested in each trial, the documented pattern, costs many seconds before 
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import logging
 import pickle
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -105,6 +107,19 @@ class _Reporter:
     def show(self, title: str, value: Any) -> None: ...
 
 
+@contextlib.contextmanager
+def _time_limit(timeout_s: float | None) -> Iterator[None]:
+    """Ends this process when the block takes too long, even inside a library's C code; its group then starts anew."""
+    if timeout_s is None:
+        yield
+        return
+    faulthandler.dump_traceback_later(timeout_s, exit=True, file=2)
+    try:
+        yield
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+
+
 def work_loop(config: dict[str, Any]) -> None:
     """Runs on every worker of a group until the dispatcher stops.
 
@@ -135,8 +150,9 @@ def work_loop(config: dict[str, Any]) -> None:
             return
         if work is None:
             continue
-        done = attempt(TrialConfig.model_validate(work.config), runtime)
+        with _time_limit(work.leg.timeout_s):
+            done = attempt(TrialConfig.model_validate(work.config), runtime, work.leg)
         if rank0 or done.spoiled:
-            ray.get(dispatcher.finish.remote(plan.name, epoch, work.number, pickle.dumps(done)))
+            ray.get(dispatcher.finish.remote(plan.name, epoch, work.number, pickle.dumps(done), done.final))
         if done.spoiled and group.size > 1:
             raise RuntimeError(f"trial {work.number}: {done.detail}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
@@ -15,6 +16,7 @@ from raysearch.config.schema import WorkersConfig
 from raysearch.workers.dispatcher import Dispatcher, GroupState, Result, Work
 from raysearch.workers.group import GroupPlan, host
 
+_ANSWER_S = 10.0
 _PASSED_ON = ("RAYSEARCH_CACHE", "HF_HOME", "HF_TOKEN", "HF_HUB_OFFLINE", "TOKENIZERS_PARALLELISM")
 
 
@@ -48,14 +50,25 @@ class WorkerPool:
             thread.start()
             self._hosts.append(thread)
 
-    def run(self, work: Work) -> Result:
+    def run(self, work: Work) -> Result | None:
         """Runs one trial and waits for it."""
         ray.get(self._dispatcher.submit.remote(work))
         return self.collect(work.number)
 
-    def collect(self, number: int) -> Result:
-        """The result of a finished trial, once."""
-        result: Result = ray.get(self._dispatcher.collect.remote(number))
+    def alive(self) -> bool:
+        """Whether the dispatcher answers; without it nothing can go on."""
+        try:
+            ray.get(self._dispatcher.stopping.remote(), timeout=_ANSWER_S)
+        except (ray.exceptions.RayError, TimeoutError):
+            return False
+        return True
+
+    def collect(self, number: int) -> Result | None:
+        """The result of a trial's finished leg, once; None where there is none, or Ray lost the dispatcher."""
+        try:
+            result: Result | None = ray.get(self._dispatcher.collect.remote(number))
+        except ray.exceptions.RayError:
+            return None
         return result
 
     def snapshot(self) -> dict[str, GroupState]:
@@ -67,9 +80,10 @@ class WorkerPool:
         """Lets the groups end by themselves; what has not ended in time dies with Ray."""
         if self._dispatcher is None:
             return
-        ray.get(self._dispatcher.stop.remote())
-        deadline = time.monotonic() + timeout_s
-        for thread in self._hosts:
-            thread.join(max(0.0, deadline - time.monotonic()))
-        ray.kill(self._dispatcher)
+        with contextlib.suppress(ray.exceptions.RayError):
+            ray.get(self._dispatcher.stop.remote())
+            deadline = time.monotonic() + timeout_s
+            for thread in self._hosts:
+                thread.join(max(0.0, deadline - time.monotonic()))
+            ray.kill(self._dispatcher)
         self._dispatcher = None

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from raysearch.config.schema import METRICS
+from raysearch.config.metric_names import METRICS
 from raysearch.metrics import groups, intrinsic
 from raysearch.metrics.definitions import DEFINITIONS
 from raysearch.metrics.measurement import Measurement, percentile_interval

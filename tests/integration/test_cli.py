@@ -86,6 +86,15 @@ def test_a_table_that_cannot_serve(study: Path, tmp_path: Path, spoil, words: st
         ("data.train_rows=100000", "Lower one of them"),
         ("workers.workers_per_group=7", "each of 7 workers of a group needs at least one"),
         ("workers.gpus_per_worker=8", "GPUs"),
+        ("unlearning.losses={kl: {weight: 0}}", "every loss has weight 0"),
+        ("text.include_sensitive=false", "would be the same text"),
+        ("search.sampler.options={foo: 1}", "search.sampler.options.foo: TPESampler has no such option"),
+        ("search.early_stopping={rungs: [4, 2]}", "rungs must rise"),
+        ("search.early_stopping={rung: [4, 2]}", "Did you mean 'rungs'?"),
+        ("search.points=[{unlearning.lrr: 1e-3}]", "Did you mean 'unlearning.lr'?"),
+        ("search.points=[{unlearning.lr: 5}]", "is not real in"),
+        ("search.replicates={share: 1.5}", "must be below 1"),
+        ("reference_point={perplexity_ratio: 2}", "is not an objective"),
     ],
 )
 def test_a_setting_that_cannot_serve(study: Path, tmp_path: Path, setting: str, words: str) -> None:
@@ -124,7 +133,28 @@ def test_workers_that_do_not_divide_into_groups(study: Path) -> None:
     assert "--workers 3: a trial needs 2 workers" in error
 
 
-@pytest.mark.parametrize("verb", ["front", "status"])
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("unlearning.losses.kl.options={beta: 2}", "kl has no option 'beta'"),
+        ("search.sampler.options={foo: 1}", "small.yaml: search.sampler.options.foo"),
+        ("data.sensitive=gender", "no sensitive attribute 'gender'"),
+    ],
+)
+def test_validate_finds_what_needs_the_code_of_components(study: Path, setting: str, words: str) -> None:
+    code, _, error = call("validate", str(study), "--set", setting)
+    assert code == 2
+    assert words in error
+
+
+def test_an_address_that_is_none(study: Path, tmp_path: Path) -> None:
+    code, _, error = call("run", str(study), "--out", str(tmp_path / "out"), "--address", "foo")
+    assert code == 2, error
+    assert "--address foo" in error and "Traceback" not in error
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("verb", ["front", "status", "resume", "confirm", "simulate"])
 def test_a_folder_that_is_no_run(tmp_path: Path, verb: str) -> None:
     code, _, error = call(verb, str(tmp_path / "nowhere"))
     assert code == 2
@@ -207,6 +237,10 @@ def test_a_model_that_no_hub_gives_is_one_line() -> None:
     assert "Traceback" not in error
 
 
+def test_fetch_takes_a_folder_as_it_is(tiny_model: Path) -> None:
+    assert call("fetch", str(tiny_model))[0] == 0
+
+
 def test_schema_and_version() -> None:
     code, out, _ = call("schema")
     assert code == 0
@@ -215,7 +249,21 @@ def test_schema_and_version() -> None:
 
 
 @pytest.mark.parametrize(
-    "verb", ["run", "front", "status", "debug", "replay", "fetch", "validate", "schema", "version"]
+    "verb",
+    [
+        "run",
+        "resume",
+        "front",
+        "status",
+        "confirm",
+        "simulate",
+        "debug",
+        "replay",
+        "fetch",
+        "validate",
+        "schema",
+        "version",
+    ],
 )
 def test_every_verb_has_help(verb: str) -> None:
     code, out, _ = call(verb, "--help")

@@ -12,7 +12,8 @@ import pytest
 import torch
 import torch.multiprocessing as multiprocessing
 
-from raysearch.config.schema import METRICS, TrialConfig
+from raysearch.config.metric_names import METRICS
+from raysearch.config.schema import TrialConfig
 from raysearch.errors import FailureReason, NonFiniteLossError, TrialError, UndefinedRateError
 from raysearch.pipeline.attempt import attempt
 from raysearch.pipeline.communicator import Alone, ProcessGroup, shard
@@ -20,6 +21,7 @@ from raysearch.pipeline.runtime import Runtime
 from raysearch.pipeline.trial import Outcome, run_trial, stereotype_pairs
 from raysearch.pipeline.unlearn import batches_of_pairs, learning_rate
 from raysearch.replay import STAGES, at_stage
+from tests.conftest import save_tiny_model
 from tests.studies import small_study
 
 
@@ -53,6 +55,30 @@ def test_a_trial_is_the_same_bit_for_bit_alone_and_after_another(config: TrialCo
     assert after.curves == alone.curves
     assert after.metrics == alone.metrics
     assert np.array_equal(after.cube.counts, alone.cube.counts)
+
+
+def test_features_of_the_untouched_model_do_not_depend_on_what_ran_before(config: TrialConfig) -> None:
+    cda = at_stage(config, "cda")
+    used = Runtime()
+    run_trial(at_stage(config, "baseline"), used)
+    run_trial(cda, used)
+    alone = Runtime()
+    run_trial(cda, alone)
+
+    def vectors(runtime: Runtime) -> dict:
+        return {key[-1]: value for key, value in runtime._memo.items() if key[0] == "features"}
+
+    for texts, found in vectors(alone).items():
+        again = vectors(used)[texts]
+        assert all(np.array_equal(found[text], again[text]) for text in texts)
+
+
+def test_a_model_with_dropout_is_trained_without_it(tmp_path: Path) -> None:
+    """KL and the change of answer mass are exactly 0 before the first step, whatever the model's configuration says."""
+    folder = save_tiny_model(tmp_path / "opt", "opt")
+    config = at_stage(small_study(tmp_path, folder).default_trial(), "unlearning")
+    first = run_trial(config, Runtime()).curves[0]
+    assert (first["kl"], first["answer_mass"]) == (0.0, 0.0)
 
 
 def test_another_seed_gives_another_trial(config: TrialConfig) -> None:

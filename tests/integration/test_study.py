@@ -21,7 +21,7 @@ from optuna.storages.journal import JournalFileBackend
 from raysearch.config.load import Study
 from raysearch.config.schema import TrialConfig
 from raysearch.ledger.read import read_frame
-from raysearch.ledger.record import TrialRecord
+from raysearch.ledger.record import RungRecord, TrialRecord
 from raysearch.ledger.run_folder import RunFolder
 from raysearch.replay import replay, run_here
 from raysearch.study import run_study
@@ -42,11 +42,13 @@ class Listener:
     def say(self, text: str) -> None:
         self.lines.append(text)
 
-    def started(self, run: RunFolder, study: Study, total: int) -> None:
-        self.total = total
+    def started(self, run: RunFolder, study: Study, total: int, done: int) -> None:
+        self.total, self.done = total, done
 
     def working(self, groups: dict[str, Any]) -> None:
         self._act(groups)
+
+    def reached(self, record: RungRecord, goes_on: bool) -> None: ...
 
     def finished(self, record: TrialRecord) -> None:
         self.records.append(record)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from raysearch.config.schema import METRICS
+from raysearch.config.metric_names import METRICS
 from raysearch.metrics.definitions import DEFINITIONS
 from raysearch.metrics.intrinsic import answer_mass_ratio, gap, perplexity_ratio
 

@@ -15,7 +15,7 @@ import pytest
 from raysearch.config.schema import TrialConfig
 from raysearch.errors import RunFolderError
 from raysearch.ledger.read import frame, read_frame, read_study, write_parquet
-from raysearch.ledger.record import Estimate, TrialRecord
+from raysearch.ledger.record import Estimate, ProposalRecord, RungRecord, TrialRecord
 from raysearch.ledger.run_folder import RunFolder, new_run_path
 from raysearch.ledger.store import Ledger
 from raysearch.ledger.tensorboard import write_trial
@@ -172,3 +172,60 @@ def test_tensorboard_loads_curves_metrics_and_hparams(tmp_path: Path) -> None:
     start = plugin_data_pb2.HParamsPluginData.FromString(content).session_start_info
     assert start.hparams["seed"].number_value == 5
     assert start.hparams["stage"].string_value == "baseline"
+
+
+def test_tensorboards_own_hparams_page_has_a_column_a_parameter(tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing import data_provider, plugin_event_multiplexer
+    from tensorboard.context import RequestContext
+    from tensorboard.plugins.base_plugin import TBContext
+    from tensorboard.plugins.hparams import backend_context
+
+    write_trial(tmp_path, record(5, params={"unlearning.lr": 0.01, "cda": "replace"}), ["accuracy"])
+    multiplexer = plugin_event_multiplexer.EventMultiplexer()
+    multiplexer.AddRunsFromDirectory(str(tmp_path))
+    multiplexer.Reload()
+    provider = data_provider.MultiplexerDataProvider(multiplexer, str(tmp_path))
+    context = backend_context.Context(TBContext(data_provider=provider))
+    found = context.experiment_from_metadata(
+        RequestContext(),
+        "",
+        include_metrics=True,
+        hparams_run_to_tag_to_content=context.hparams_metadata(RequestContext(), ""),
+        data_provider_hparams=[],
+    )
+    assert {"stage", "kind", "unlearning.lr", "cda"} <= {info.name for info in found.hparam_infos}
+    assert [info.display_name for info in found.metric_infos] == ["accuracy"]
+
+
+@pytest.mark.parametrize(("name", "text"), [("manifest.json", "[1]"), ("manifest.json", "{}"), ("manifest.json", "{")])
+def test_a_broken_manifest_is_one_line(tmp_path: Path, name: str, text: str) -> None:
+    run = RunFolder.create(tmp_path / "run", STUDY, {"overrides": []})
+    (run.path / name).write_text(text)
+    with pytest.raises(RunFolderError, match="cannot be read"):
+        RunFolder.open(run.path)
+
+
+def test_a_run_without_its_study_is_one_line(tmp_path: Path) -> None:
+    run = RunFolder.create(tmp_path / "run", STUDY, {"overrides": []})
+    (run.path / "study.yaml").unlink()
+    with pytest.raises(RunFolderError, match="restore it from a copy"):
+        run.study()
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"\xff\xfe", b'{"schema_version":99}'])
+def test_a_damaged_record_is_one_line(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "000003.jsonl").write_bytes(content)
+    with pytest.raises(RunFolderError, match=r"000003\.jsonl: cannot be read"):
+        list(Ledger(tmp_path))
+
+
+def test_proposals_and_rungs_are_kept_apart_from_trials(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    ledger.propose(ProposalRecord(trial=3, kind="search", params={"x": 1}, config={"x": 1}))
+    ledger.reach(RungRecord(trial=3, fidelity=12, objectives={"accuracy": 0.5}))
+    ledger.reach(RungRecord(trial=3, fidelity=6, objectives={"accuracy": 0.4}))
+    assert list(ledger) == []
+    assert [p.trial for p in ledger.proposals()] == [3]
+    assert [r.fidelity for r in ledger.rungs()] == [6, 12]
+    with pytest.raises(RunFolderError, match="trial 3 is recorded already"):
+        ledger.reach(RungRecord(trial=3, fidelity=6, objectives={}))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import torch
 
 from raysearch.config.schema import LoraConfig, ModelConfig
 from raysearch.errors import AssetError
-from raysearch.models import language_model
+from raysearch.models import language_model, sources
 from raysearch.models.lora import adapted, target_modules
 from raysearch.models.sources import resolve
 from tests.conftest import save_tiny_model
@@ -92,3 +93,34 @@ def test_last_layers_and_attention_choose_modules(tiny_lm) -> None:
     assert len(everything) == 14
     assert set(last) == {name for name in everything if ".1." in name}
     assert set(attention) == {name for name in everything if "self_attn" in name}
+
+
+@pytest.mark.parametrize("damage", ["weights", "tokenizer", "gone", "manifest", "none"])
+def test_a_damaged_conversion_is_named_and_made_again(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str
+) -> None:
+    made: list[Path] = []
+
+    def convert(pinned: object, target: Path) -> None:
+        made.append(target)
+        shutil.copytree(tiny_model, target)
+
+    monkeypatch.setenv("RAYSEARCH_CACHE", str(tmp_path))
+    monkeypatch.setattr("raysearch.models.convert.convert", convert)
+    first = sources.resolve(ModelConfig(source="smollm2-135m"))
+    folder = Path(first.location)
+    monkeypatch.setattr(sources, "_digested", set())  # as a new process would begin
+    if damage in ("weights", "tokenizer"):
+        file = folder / ("model.safetensors" if damage == "weights" else "tokenizer.json")
+        content = bytearray(file.read_bytes())
+        content[-1] ^= 1
+        file.write_bytes(content)
+    elif damage == "gone":
+        (folder / "config.json").unlink()
+    elif damage == "manifest":
+        (folder / "raysearch-model.json").write_text("[]")
+    said: list[str] = []
+    again = sources.resolve(ModelConfig(source="smollm2-135m"), said.append)
+    assert again == first
+    assert len(made) == (1 if damage == "none" else 2)
+    assert any("converting smollm2-135m again" in line for line in said) == (damage != "none")

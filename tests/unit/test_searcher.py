@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import pickle
+from collections import deque
 from pathlib import Path
 
 import optuna
@@ -14,10 +15,12 @@ from ray.tune.search import Searcher
 
 from raysearch.config.schema import ConstraintConfig, SamplerConfig, StudyConfig
 from raysearch.config.space import Choice, Float, Int
-from raysearch.errors import ConfigError
-from raysearch.search import constraints
+from raysearch.errors import ConfigError, UserError
+from raysearch.ledger.record import ProposalRecord
+from raysearch.pipeline.leg import Leg
+from raysearch.search import constraints, storage
 from raysearch.search.samplers import build
-from raysearch.search.searcher import ParetoSearcher, Proposal, Verdict, open_study
+from raysearch.search.searcher import Agenda, ParetoSearcher, Verdict
 
 SPACE = {
     "x": Float(0.0, 1.0),
@@ -30,13 +33,46 @@ CONFIG = StudyConfig.model_validate(
 ANCHORS = [("baseline", {"b": 1}), ("cda", {"c": 1}), ("unlearning", {"u": 1})]
 
 
-def searcher_of(tmp_path: Path, settle, anchors=ANCHORS, trials: int = 4, concurrent: int = 2):
-    study = open_study(tmp_path / "optuna.journal", "run", CONFIG)
-    return study, ParetoSearcher(study, SPACE, anchors, settle, trials, concurrent)
+class Desk:
+    """A desk without workers: every trial ends as ``settle`` says; replicates are those of a list."""
+
+    def __init__(self, settle, replicates=()) -> None:
+        self.given: list[ProposalRecord] = []
+        self._settle = settle
+        self._replicates = deque(replicates)
+
+    def hand_out(self, proposal: ProposalRecord) -> list[Leg]:
+        self.given.append(proposal)
+        return [Leg()]
+
+    def settle(self, proposal: ProposalRecord, lost: bool) -> Verdict | None:
+        return self._settle(proposal, lost)
+
+    def replicate(self, number: int, pending) -> ProposalRecord | None:
+        if not self._replicates:
+            return None
+        return ProposalRecord(trial=number, kind="replicate", config={}, replicate_of=self._replicates.popleft())
 
 
-def fine(proposal: Proposal, lost: bool) -> Verdict:
-    return Verdict((0.1 * proposal.number, 0.5), {"c": -1.0})
+def agenda_of(anchors=ANCHORS, trials: int = 4, points=(), replicates: int = 0) -> Agenda:
+    waiting = deque(
+        ProposalRecord(trial=n, kind="anchor", config=config, anchor=stage) for n, (stage, config) in enumerate(anchors)
+    )
+    return Agenda(waiting, deque(enumerate(points)), trials, replicates, len(anchors), bool(anchors))
+
+
+def study_of(folder: Path, config: StudyConfig = CONFIG, so_far: int = 0) -> optuna.Study:
+    return storage.new_study(storage.open_storage(folder / "optuna.journal"), "run", config, so_far)
+
+
+def searcher_of(tmp_path: Path, settle, anchors=ANCHORS, trials: int = 4, concurrent: int = 2, **agenda):
+    study = study_of(tmp_path)
+    desk = Desk(settle, agenda.pop("seeds", ()))
+    return study, ParetoSearcher(study, SPACE, agenda_of(anchors, trials, **agenda), desk, concurrent)
+
+
+def fine(proposal: ProposalRecord, lost: bool) -> Verdict:
+    return Verdict("complete", (0.1 * proposal.trial, 0.5), {"c": -1.0})
 
 
 def run_out(searcher: ParetoSearcher, limit: int = 50) -> list[int]:
@@ -70,8 +106,8 @@ def test_every_number_is_given_once_and_the_search_ends(tmp_path: Path) -> None:
 
 
 def test_vectors_directions_and_constraints_reach_optuna(tmp_path: Path) -> None:
-    def settle(proposal: Proposal, lost: bool) -> Verdict:
-        return Verdict((0.5, 0.9), {"too far": 1.0 if proposal.number % 2 else -1.0})
+    def settle(proposal: ProposalRecord, lost: bool) -> Verdict:
+        return Verdict("complete", (0.5, 0.9), {"too far": 1.0 if proposal.trial % 2 else -1.0})
 
     study, searcher = searcher_of(tmp_path, settle, anchors=[])
     run_out(searcher)
@@ -82,7 +118,9 @@ def test_vectors_directions_and_constraints_reach_optuna(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("values", [None, (math.nan, 0.5), (0.1, math.inf)])
 def test_failure_and_nan_are_failures_with_a_reason_never_complete(tmp_path: Path, values) -> None:
-    study, searcher = searcher_of(tmp_path, lambda p, lost: Verdict(values, {}, "out of memory"), anchors=[])
+    study, searcher = searcher_of(
+        tmp_path, lambda p, lost: Verdict("complete", values, {}, "out of memory"), anchors=[]
+    )
     run_out(searcher)
     assert [t.state for t in study.trials] == [TrialState.FAIL] * 4
     assert {t.user_attrs["reason"] for t in study.trials} == {"out of memory"}
@@ -91,8 +129,8 @@ def test_failure_and_nan_are_failures_with_a_reason_never_complete(tmp_path: Pat
 def test_a_trial_completed_twice_counts_once(tmp_path: Path) -> None:
     settled = []
 
-    def settle(proposal: Proposal, lost: bool) -> Verdict:
-        settled.append(proposal.number)
+    def settle(proposal: ProposalRecord, lost: bool) -> Verdict:
+        settled.append(proposal.trial)
         return fine(proposal, lost)
 
     _, searcher = searcher_of(tmp_path, settle)
@@ -144,10 +182,122 @@ def test_a_pickle_of_the_searcher_holds_nothing(tmp_path: Path) -> None:
     assert str(tmp_path).encode() not in pickle.dumps(searcher)
 
 
-def test_a_study_name_that_exists_is_never_merged_with(tmp_path: Path) -> None:
-    open_study(tmp_path / "optuna.journal", "run", CONFIG)
-    with pytest.raises(optuna.exceptions.DuplicatedStudyError):
-        open_study(tmp_path / "optuna.journal", "run", CONFIG)
+def test_early_ended_trials_are_pruned_with_their_violations_never_complete(tmp_path: Path) -> None:
+    study, searcher = searcher_of(
+        tmp_path, lambda p, lost: Verdict("pruned", None, {"gap": 0.2}, "gated"), anchors=[], trials=30
+    )
+    run_out(searcher)
+    assert {t.state for t in study.trials} == {TrialState.PRUNED}
+    assert {t.values for t in study.trials} == {None}
+    assert study.trials[0].constraints == {"gap": 0.2}
+    assert study.best_trials == []
+
+
+@pytest.mark.parametrize("name", ["tpe", "nsga2", "nsga3", "gp", "random", "quasi_random"])
+def test_samplers_bear_every_mix_of_ends(tmp_path: Path, name: str) -> None:
+    """Feasible, infeasible, stopped, gated and failed trials in any order never make a sampler raise."""
+    ends = [
+        Verdict("pruned", None, {"c": -1.0}, "stopped"),
+        Verdict("pruned", None, {"c": 0.3}, "gated"),
+        Verdict("failed", None, {}, "lost"),
+        Verdict("complete", (0.2, 0.5), {"c": 0.1}),
+        Verdict("complete", (0.1, 0.6), {"c": -0.1}),
+    ]
+    config = CONFIG.model_copy(
+        update={"search": CONFIG.search.model_copy(update={"sampler": SamplerConfig(name=name, startup_trials=2)})}
+    )
+    flat = {"x": Float(0.0, 1.0), "n": Int(1, 8)} if name == "gp" else SPACE  # GP takes no conditional parameters
+    study = study_of(tmp_path, config)
+    searcher = ParetoSearcher(study, flat, agenda_of([], 25), Desk(lambda p, lost: ends[min(p.trial, 24) // 5 % 5]), 1)
+    assert len(run_out(searcher)) == 25
+
+
+def test_points_come_first_each_once_and_what_they_leave_out_is_sampled(tmp_path: Path) -> None:
+    points = [{"x": 0.25}, {"x": 0.75, "n": 3, "cda": "none"}]
+    study, searcher = searcher_of(tmp_path, fine, anchors=[], trials=5, points=points, concurrent=1)
+    run_out(searcher)
+    assert [t.params["x"] for t in study.trials[:2]] == [0.25, 0.75]
+    assert study.trials[1].params == {"x": 0.75, "n": 3, "cda": "none"}
+    assert sum(t.params["x"] in (0.25, 0.75) for t in study.trials) == 2
+
+
+def test_replicates_come_after_the_exploration_and_optuna_never_hears_of_them(tmp_path: Path) -> None:
+    study, searcher = searcher_of(tmp_path, fine, anchors=[], trials=3, replicates=4, seeds=[1, 1])
+    assert run_out(searcher) == [0, 1, 2, 3, 4], "the desk had two; the rest of the share is not spent on nothing"
+    assert len(study.trials) == 3
+    assert searcher.exhausted
+
+
+def test_a_trial_that_ray_lost_is_handed_out_once_more_with_the_same_values(tmp_path: Path) -> None:
+    study, searcher = searcher_of(tmp_path, fine, anchors=[], trials=1)
+    first = searcher.suggest("a")
+    searcher.on_trial_complete("a", None, error=True)
+    again = searcher.suggest("b")
+    assert (again["number"], again["config"]) == (first["number"], first["config"])
+    searcher.on_trial_complete("b", {})
+    assert [t.state for t in study.trials] == [TrialState.COMPLETE]
+    assert searcher.exhausted
+
+
+def test_an_interrupted_trial_is_no_end_and_leaves_nothing_running(tmp_path: Path) -> None:
+    study, searcher = searcher_of(tmp_path, lambda p, lost: None, anchors=[], trials=1)
+    searcher.suggest("a")
+    searcher.on_trial_complete("a", {})
+    assert [t.state for t in study.trials] == [TrialState.FAIL]
+    assert not searcher.exhausted
+
+
+def test_unfinished_trials_of_an_earlier_driver_come_first_with_their_own_values(tmp_path: Path) -> None:
+    study = study_of(tmp_path)
+    params = {"x": 0.125, "n": 2, "cda": "replace", "cda.fraction": 0.4}
+    agenda = agenda_of([], 1)
+    agenda.waiting.append(ProposalRecord(trial=7, kind="search", params=params, config={"x": 0.125}))
+    agenda.next_number = 8
+    searcher = ParetoSearcher(study, SPACE, agenda, Desk(fine), 1)
+    assert run_out(searcher) == [7, 8]
+    assert study.trials[0].params == params
+    assert [t.user_attrs["trial"] for t in study.trials] == [7, 8]
+
+
+def test_a_study_is_made_anew_and_recorded_trials_are_added_as_they_are(tmp_path: Path) -> None:
+    first = study_of(tmp_path)
+    first.ask()
+    params = {"x": 0.5, "n": 2, "cda": "replace", "cda.fraction": 0.4}
+    again = study_of(tmp_path)
+    told = [
+        (params, Verdict("complete", (0.1, 0.9), {"c": -1.0}), {"trial": 3}),
+        (params, Verdict("pruned", None, {"c": 0.5}, "gated"), {"trial": 4}),
+        ({"x": 0.1, "n": 1, "cda": "none"}, Verdict("failed", None, {}, "out of memory"), {"trial": 5}),
+    ]
+    storage.add(again, SPACE, told)
+    assert [t.state for t in again.trials] == [TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL]
+    assert again.trials[0].values == [0.1, 0.9]
+    assert again.trials[0].params == params
+    assert again.trials[1].constraints == {"c": 0.5}
+    assert [t.user_attrs["trial"] for t in again.trials] == [3, 4, 5]
+
+
+def test_a_resumed_search_does_not_draw_its_first_points_again(tmp_path: Path) -> None:
+    def first(so_far: int) -> float:
+        return study_of(tmp_path, so_far=so_far).ask().suggest_float("x", 0.0, 1.0)
+
+    assert first(0) == first(0)
+    assert len({first(0), first(5), first(6)}) == 3
+
+
+@pytest.mark.parametrize("text", ["postgresql://me:secret@db/x", "mysql+pymysql://me:s3:cr@t@db:3306/x?y=z"])
+def test_passwords_are_hidden(text: str) -> None:
+    shown = storage.without_password(f"cannot reach {text}")
+    assert "me:***@" in shown
+    assert "secret" not in shown and "s3" not in shown
+
+
+def test_a_database_that_does_not_answer_is_one_line_without_its_password(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv(storage.ADDRESS, "postgresql://me:hunter2@127.0.0.1:9/none")
+    with pytest.raises(UserError) as caught:
+        storage.open_storage(tmp_path / "j")
+    assert "hunter2" not in str(caught.value)
+    assert "RAYSEARCH_STORAGE postgresql://me:***@127.0.0.1:9/none" in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["tpe", "nsga2", "nsga3", "gp", "random", "quasi_random"])
@@ -155,7 +305,7 @@ def test_every_sampler_is_built_and_asks(tmp_path: Path, name: str) -> None:
     config = CONFIG.model_copy(
         update={"search": CONFIG.search.model_copy(update={"sampler": SamplerConfig(name=name)})}
     )
-    study = open_study(tmp_path / "j", "run", config)
+    study = study_of(tmp_path, config)
     assert 0 <= study.ask().suggest_float("x", 0, 1) <= 1
 
 

@@ -36,9 +36,10 @@ class FeatureLogistic:
             TrialError: features are not finite, or the training rows have one label only.
         """
         limit = config.text.max_length_tokens
-        n_train = len(data.train.texts)
-        vectors, tokens = features(subject, [*data.train.texts, *data.judged.texts], config.downstream, limit, runtime)
-        if not np.isfinite(vectors).all():
+        settings = (config.downstream, limit, runtime)
+        judged, judged_tokens = features(subject, data.judged.texts, *settings)
+        vectors, tokens = features(subject, data.train.texts, *settings)
+        if not (np.isfinite(vectors).all() and np.isfinite(judged).all()):
             raise TrialError("the model's features are not finite")
         if len(set(data.train.target.tolist())) < 2:
             raise TrialError("all training rows have the same label: nothing can be learned from them")
@@ -48,10 +49,13 @@ class FeatureLogistic:
                 StandardScaler(),
                 LogisticRegression(C=config.downstream.inverse_regularization, max_iter=_MAX_ITERATIONS),
             )
-            model.fit(vectors[:n_train].astype(np.float64), data.train.target)
+            model.fit(vectors.astype(np.float64), data.train.target)
         model = runtime.communicator.broadcast(model)
         mine = shard(len(data.judged.texts), runtime.communicator)
-        probability = model.predict_proba(vectors[n_train:][mine].astype(np.float64))[:, 1]
+        probability = model.predict_proba(judged[mine].astype(np.float64))[:, 1]
         decided = (probability >= config.downstream.threshold).astype(np.int64)
-        facts = {"truncated_texts": tokens.truncated, "downstream_tokens": tokens.tokens}
+        facts = {
+            "truncated_texts": tokens.truncated + judged_tokens.truncated,
+            "downstream_tokens": tokens.tokens + judged_tokens.tokens,
+        }
         return Judgement(rows=mine, decided=decided, facts=facts)

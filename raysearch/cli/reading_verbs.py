@@ -1,0 +1,38 @@
+"""Verbs that read a run: front, status."""
+
+from __future__ import annotations
+
+import json
+
+from raysearch.cli.app import AsJson, Run, app, console_on, exit_codes, print_json, show_front
+
+
+@app.command(epilog="`raysearch front runs/demo-20260101-120000` · `raysearch front RUN --json | jq .front`")
+def front(folder: Run, as_json: AsJson = False) -> None:
+    """Show the Pareto front of a run: the feasible trials that no other beats in every objective."""
+    with exit_codes():
+        if as_json:
+            from raysearch.ledger.read import read_study
+            from raysearch.report.front_table import pareto_front
+            from raysearch.uncertainty.table import read_configurations
+
+            objectives = read_study(folder).config.objectives
+            found = pareto_front(read_configurations(folder), objectives)
+            records = json.loads(found.dropna(axis="columns", how="all").to_json(orient="records"))
+            print_json({"run": str(folder), "objectives": objectives, "front": records})
+        else:
+            show_front(folder, console_on(), picture=True)
+
+
+@app.command(epilog="`raysearch status runs/demo-20260101-120000 --json`")
+def status(folder: Run, as_json: AsJson = False) -> None:
+    """Say what a run holds: trials by state, failures by reason, seconds by stage."""
+    from raysearch.ledger.run_folder import RunFolder
+    from raysearch.report.status import status_table, summarize
+
+    with exit_codes():
+        summary = summarize(RunFolder.open(folder))
+        if as_json:
+            print_json(summary)
+        else:
+            console_on().print(status_table(summary))

@@ -1,0 +1,137 @@
+"""Optuna's study: a journal file in the run folder, or a database of the user's; always derived from the ledger.
+
+The database's address is read from the environment variable ``RAYSEARCH_STORAGE`` and never written anywhere: a
+password in it stays out of the run folder, the logs, and the screen.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.study import StudyDirection
+from optuna.trial import TrialState, create_trial
+
+from raysearch.config.schema import SamplerConfig, StudyConfig
+from raysearch.config.space import Choice, Distribution, Int, labels, walk
+from raysearch.errors import UserError
+from raysearch.search.samplers import build
+from raysearch.search.searcher import Verdict
+
+ADDRESS = "RAYSEARCH_STORAGE"
+_STATES = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
+
+
+def without_password(text: str) -> str:
+    """A text in which the password of every URL is hidden."""
+    return re.sub(r"(\w[\w+.-]*://[^\s:/@]*):[^\s@]*@", r"\1:***@", text)
+
+
+def open_storage(journal: Path) -> BaseStorage:
+    """The database that ``RAYSEARCH_STORAGE`` names, else the journal file.
+
+    Raises:
+        UserError: the database cannot be reached, or its driver is not installed; the password is not shown.
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    address = os.environ.get(ADDRESS, "").strip()
+    if not address:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            return JournalStorage(JournalFileBackend(str(journal)))
+    try:
+        return RDBStorage(address, engine_kwargs={"pool_pre_ping": True})
+    except Exception as error:  # SQLAlchemy, its drivers and Optuna each raise errors of their own
+        words = " ".join(without_password(str(error)).split())[:300]
+        secret = re.search(r"://[^\s:/@]*:([^\s@]*)@", address)
+        words = words.replace(secret[1], "***") if secret and secret[1] else words
+        raise UserError(
+            f"{ADDRESS} {without_password(address)}: the database does not serve ({words}). Check that it runs, the "
+            "name, and the driver (`pip install 'psycopg[binary]'`, postgresql+psycopg://...); or unset the variable."
+        ) from None
+
+
+def new_study(storage: BaseStorage, name: str, config: StudyConfig, trials_so_far: int = 0) -> optuna.Study:
+    """A new study under a name of its own; an older one of this name, derived from the same ledger, is removed first.
+
+    Args:
+        storage: where.
+        name: the run's.
+        config: directions and sampler.
+        trials_so_far: shifts the sampler's seed, so that a resumed search does not draw its first points again.
+    """
+    if name in optuna.get_all_study_names(storage):
+        optuna.delete_study(study_name=name, storage=storage)
+    return optuna.create_study(
+        storage=storage,
+        study_name=name,
+        directions=list(config.objectives.values()),
+        sampler=build(config.search.sampler, trials_so_far),
+        load_if_exists=False,
+    )
+
+
+def study_in_memory(directions: Sequence[str], sampler: SamplerConfig) -> optuna.Study:
+    """A study that lives as long as this process: for simulations."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    return optuna.create_study(
+        directions=[StudyDirection[direction.upper()] for direction in directions], sampler=build(sampler)
+    )
+
+
+def add(
+    study: optuna.Study,
+    space: Any,
+    trials: Iterable[tuple[Mapping[str, Any], Verdict, Mapping[str, Any]]],
+) -> None:
+    """Adds finished trials as they are.
+
+    Args:
+        study: Optuna's.
+        space: the tree that the parameters are of.
+        trials: (parameters, verdict, user attributes) of each.
+    """
+    known: dict[str, BaseDistribution] = {}
+    for params, verdict, attributes in trials:
+        found: dict[str, BaseDistribution] = {}
+
+        def note(
+            name: str, leaf: Distribution, params: Mapping[str, Any] = params, found: dict[str, Any] = found
+        ) -> Any:
+            found[name] = known.setdefault(name, distribution(leaf))
+            return params[name]
+
+        used, _ = walk(space, note)
+        reason = {} if verdict.reason is None else {"reason": verdict.reason}
+        study.add_trial(
+            create_trial(
+                state=_STATES[verdict.state],
+                values=None if verdict.values is None else list(verdict.values),
+                params=used,
+                distributions=found,
+                user_attrs={**attributes, **reason},
+                constraints=verdict.constraints or None,
+            )
+        )
+
+
+def distribution(leaf: Distribution) -> BaseDistribution:
+    """Optuna's form of a leaf."""
+    if isinstance(leaf, Choice):
+        return CategoricalDistribution(labels(leaf))
+    if isinstance(leaf, Int):
+        return IntDistribution(leaf.low, leaf.high, log=leaf.log, step=leaf.step or 1)
+    return FloatDistribution(leaf.low, leaf.high, log=leaf.log, step=leaf.step)

@@ -1,0 +1,72 @@
+"""From a ledger to what is left to do: the search is rebuilt from its records alone."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from raysearch.config.load import Study
+from raysearch.ledger.record import ProposalRecord
+from raysearch.ledger.run_folder import RunFolder
+from raysearch.pipeline.preflight import anchors
+from raysearch.search import storage
+from raysearch.search.recorder import verdict
+from raysearch.search.searcher import Agenda, Verdict
+from raysearch.study.warm_start import WarmTrial
+
+
+def replicates_of(study: Study, asked: int) -> int:
+    """How many of the asked trials are replicates."""
+    return round(study.config.search.replicates.share * asked)
+
+
+def agenda(study: Study, run: RunFolder, asked: int) -> Agenda:
+    """What is left to do of a study of which so many sampled trials are asked; nothing is recorded in a new run."""
+    records = {record.trial: record for record in run.ledger}
+    proposals = {proposal.trial: proposal for proposal in run.ledger.proposals()}
+    waiting = deque(proposal for number, proposal in proposals.items() if number not in records)
+    chosen = anchors(study)
+    for number, anchor in enumerate(chosen):
+        if number not in proposals and number not in records:
+            config = anchor.config.model_dump(mode="json")
+            waiting.append(ProposalRecord(trial=number, kind="anchor", config=config, anchor=anchor.stage))
+    waiting = deque(sorted(waiting, key=lambda proposal: proposal.trial))
+    numbers = [*proposals, *records, len(chosen) - 1]
+    sampled = sum(proposal.kind == "search" for proposal in proposals.values())
+    replicated = sum(proposal.kind == "replicate" for proposal in proposals.values())
+    tried = {proposal.point for proposal in proposals.values() if proposal.point is not None}
+    points = [(index, point) for index, point in enumerate(study.config.search.points) if index not in tried]
+    wanted = replicates_of(study, asked)
+    baseline = any(r.kind == "anchor" and r.stage == "baseline" and r.state == "complete" for r in records.values())
+    return Agenda(
+        waiting=waiting,
+        points=deque(points),
+        samples=max(0, asked - wanted - sampled),
+        replicates=max(0, wanted - replicated),
+        next_number=max(numbers) + 1,
+        baseline_first=not baseline,
+    )
+
+
+def optuna_study(study: Study, run: RunFolder, warm: list[WarmTrial]) -> Any:
+    """Optuna's study of a run, made anew from the ledger: every finished sampled trial once, none left running."""
+    opened = storage.open_storage(run.journal)
+    proposed = sum(proposal.kind == "search" for proposal in run.ledger.proposals())
+    found = storage.new_study(opened, run.path.resolve().name, study.config, proposed)
+    storage.add(found, study.space, [*_warm(warm), *_recorded(run)])
+    return found
+
+
+Told = tuple[Mapping[str, Any], Verdict, Mapping[str, Any]]
+
+
+def _warm(warm: list[WarmTrial]) -> Iterator[Told]:
+    for trial in warm:
+        yield trial.params, Verdict("complete", trial.values, trial.constraints), {"warm_start": trial.origin}
+
+
+def _recorded(run: RunFolder) -> Iterator[Told]:
+    for record in run.ledger:
+        if record.kind == "search":
+            yield record.params, verdict(record), {"trial": record.trial}

@@ -1,0 +1,201 @@
+"""Starting a study, and going on with one."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from raysearch import __version__
+from raysearch.config.load import Study
+from raysearch.errors import ConfigError, Problem, UserError
+from raysearch.ledger.read import write_parquet
+from raysearch.ledger.run_folder import RunFolder
+from raysearch.pipeline.preflight import anchors, check
+from raysearch.study.listener import Listener, StudyError
+from raysearch.study.session import chatter_to, check_place, start_ray, watch
+
+
+def run_study(
+    study: Study,
+    path: Path,
+    listener: Listener,
+    address: str | None = None,
+    command: str = "",
+    warm_start: Sequence[Path] = (),
+) -> RunFolder:
+    """Checks everything, makes the run folder, runs the anchors and the search, and leaves the ledger.
+
+    Args:
+        study: what to search.
+        path: the new run's folder.
+        listener: hears of progress.
+        address: of a Ray cluster; None starts Ray on this machine.
+        command: written to the manifest.
+        warm_start: folders of earlier runs whose trials inform the sampler.
+
+    Raises:
+        UserError: before anything starts.
+        StudyError: the baseline failed, too many trials failed in a row, or no worker group is left.
+        KeyboardInterrupt: stopped by the user; finished trials are in the ledger.
+    """
+    _check_search(study, address)
+    check(study, anchors(study), listener.say)
+    from raysearch.study.warm_start import gather, keep
+
+    warm = gather(study, warm_start, listener.say)
+    run = RunFolder.create(path, study.text, _manifest(study, command))
+    with run.driving():
+        keep(run, warm)
+        try:
+            _drive(study, run, listener, address)
+        except UserError:
+            if not any(run.ledger):  # nothing has run: the same command must work once the mistake is mended
+                shutil.rmtree(run.path)
+            raise
+    return run
+
+
+def resume_study(
+    run: RunFolder, listener: Listener, trials: int | None = None, address: str | None = None
+) -> RunFolder:
+    """Goes on with a run: unfinished trials first, from their last checkpoints; then as many as are asked for.
+
+    Args:
+        run: of an interrupted, killed or finished study.
+        listener: hears of progress.
+        trials: sampled trials in all, anchors not counted; None keeps the number that was asked for.
+        address: of a Ray cluster; None starts Ray on this machine.
+
+    Raises:
+        UserError: fewer trials than there are, or another process drives the run.
+        StudyError: as in ``run_study``.
+        KeyboardInterrupt: stopped by the user.
+    """
+    study = run.study()
+    with run.driving():
+        if trials is not None:
+            proposed = sum(proposal.kind != "anchor" for proposal in run.ledger.proposals())
+            if trials < proposed:
+                raise UserError(
+                    f"--trials {trials}: {run.path} has {proposed} sampled trials already; give that many or more."
+                )
+        _check_search(study, address)
+        check(study, anchors(study), listener.say)
+        if trials is not None and trials != run.asked_trials():
+            run.extend(trials)
+        _drive(study, run, listener, address)
+    return run
+
+
+def check_sampler(study: Study) -> None:
+    """Builds the sampler, and throws it away.
+
+    Raises:
+        ConfigError: an option that Optuna's class does not have, or that it refuses.
+    """
+    from raysearch.search.samplers import build
+
+    try:
+        build(study.config.search.sampler)
+    except ConfigError as error:
+        raise ConfigError([Problem(str(study.path), p.path, p.message) for p in error.problems]) from None
+
+
+def _check_search(study: Study, address: str | None) -> None:
+    check_sampler(study)
+    check_place(study, address)
+
+
+def _manifest(study: Study, command: str) -> dict[str, Any]:
+    return {
+        "study": study.config.name,
+        "raysearch": __version__,
+        "command": command or " ".join(sys.argv),
+        "overrides": list(study.overrides),
+    }
+
+
+def _drive(study: Study, run: RunFolder, listener: Listener, address: str | None) -> None:
+    asked = run.asked_trials()
+    listener.started(run, study, asked + len(anchors(study)), sum(1 for _ in run.ledger))
+    with chatter_to(run.logs / "ray.log", shown=logging.getLogger().isEnabledFor(logging.INFO)):
+        try:
+            _search(study, run, asked, listener, address)
+        finally:
+            write_parquet(run)
+
+
+def _search(study: Study, run: RunFolder, asked: int, listener: Listener, address: str | None) -> None:
+    import ray
+
+    from raysearch.search.searcher import ParetoSearcher
+    from raysearch.study.agenda import agenda, optuna_study
+    from raysearch.study.driver import Driver
+    from raysearch.study.warm_start import kept
+    from raysearch.workers.pool import WorkerPool
+
+    todo = agenda(study, run, asked)
+    if not (todo.waiting or todo.samples or todo.replicates):
+        optuna_study(study, run, kept(run))
+        return
+    optuna_of_run = optuna_study(study, run, kept(run))
+    start_ray(study, address, listener)
+    pool = WorkerPool(study.config.workers, (run.path / "ray").resolve())
+    pool.start()  # first of all: the groups come up while the rest is put in order
+    driver = Driver(study, run, pool, listener)
+    searcher = ParetoSearcher(
+        optuna_of_run,
+        study.space,
+        todo,
+        driver,
+        study.config.workers.groups,
+        {"dispatcher": pool.dispatcher_name, "namespace": pool.namespace},
+    )
+    driver.searcher = searcher
+    try:
+        with watch(pool, listener):
+            _tune(searcher, driver, run)
+    finally:
+        lost = not pool.alive()
+        searcher.abandon("the study was stopped before the trial finished")
+        pool.stop()
+        ray.shutdown()
+    if driver.problems:
+        raise StudyError(driver.problems[0])
+    if lost:
+        raise StudyError(f"Ray lost its dispatcher. Finished trials are kept: `raysearch resume {run.path}` goes on.")
+    if not searcher.exhausted:  # Ray Tune takes the first Ctrl-C and returns as if all was done
+        raise KeyboardInterrupt
+
+
+def _tune(searcher: Any, driver: Any, run: RunFolder) -> None:
+    """Runs Ray Tune to the end of the search. Its own files go to RUN/ray; nothing of ours is read from them."""
+    os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
+    os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", "1")
+    from ray import tune
+
+    from raysearch.search.halving import HalvingScheduler
+    from raysearch.workers.trainable import TrialOnGroups
+
+    scheduler = None if driver.rungs is None else HalvingScheduler(driver.rungs, driver.arrive, driver.stop)
+    tuner = tune.Tuner(
+        # The work is done in the groups: a trial itself needs nothing, and Ray wants at least a byte to be named.
+        tune.with_resources(TrialOnGroups, {"cpu": 0, "memory": 1}),
+        tune_config=tune.TuneConfig(
+            search_alg=searcher,
+            scheduler=scheduler,
+            num_samples=-1,  # the searcher knows when it is done
+            reuse_actors=True,
+            trial_name_creator=lambda trial: f"trial-{trial.config.get('number', 0):06d}",
+            trial_dirname_creator=lambda trial: f"trial-{trial.config.get('number', 0):06d}-{trial.trial_id}",
+        ),
+        run_config=tune.RunConfig(
+            name=f"tune-{os.getpid()}", storage_path=str((run.path / "ray").resolve()), verbose=0
+        ),
+    )
+    tuner.fit()

@@ -1,0 +1,140 @@
+"""Bootstrap over seeds and rows: what it must give where the answer is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from raysearch.ledger.record import Estimate, Evidence, TrialRecord
+from raysearch.metrics.groups import CountCube, measure
+from raysearch.pareto.uncertainty import most_uncertain, probability_non_dominated
+from raysearch.uncertainty.bootstrap import draws, front_members, next_replicate, sureness
+from raysearch.uncertainty.configurations import configurations
+from raysearch.uncertainty.table import configuration_frame
+
+OBJECTIVES = {"intrinsic_gap": "minimize", "accuracy": "maximize"}
+CORNER = (1.0, 0.0)
+ROWS = 200
+RNG = np.random.default_rng(0)
+TARGET = tuple(RNG.integers(0, 2, ROWS).tolist())
+GROUP = tuple((np.arange(ROWS) % 2).tolist())
+
+
+def record(
+    trial: int,
+    gap: float,
+    right: float,
+    seed: int = 0,
+    of: int | None = None,
+    kind: str = "search",
+    first: int = 0,
+    **changes,
+) -> TrialRecord:
+    """A trial whose gap is about ``gap`` and that decides a share ``right`` of the rows rightly, from row ``first``."""
+    decided = tuple(t if (i - first) % ROWS < right * ROWS else 1 - t for i, t in enumerate(TARGET))
+    gaps = tuple((gap + 0.1 * np.sin(np.arange(64))).round(6).tolist())
+    accuracy = float(np.mean(np.asarray(decided) == np.asarray(TARGET)))
+    values = {"intrinsic_gap": float(np.abs(gaps).mean()), "accuracy": accuracy}
+    fields = dict(
+        study="s",
+        trial=trial,
+        kind="replicate" if of is not None else kind,
+        replicate_of=of,
+        stage="combined",
+        state="complete",
+        config={"seed": seed, "evaluation": {"split": "validation"}},
+        seed=seed,
+        objectives=values,
+        constraints={"c": -1.0},
+        feasible=True,
+        metrics={name: Estimate(value=v, low=v - 0.05, high=v + 0.05, n=ROWS) for name, v in values.items()},
+        evidence=Evidence(rows="r", target=TARGET, group=GROUP, decided=decided, pairs="p", pair_gaps=gaps),
+    )
+    return TrialRecord.model_validate(fields | changes)
+
+
+def test_draws_have_the_mean_and_the_spread_of_the_metrics_own_intervals() -> None:
+    one = record(0, 0.4, 0.7)
+    drawn = draws(configurations([one]), ["accuracy", "intrinsic_gap"], 2000, 0)[:, 0]
+    cube = CountCube.from_predictions(
+        np.asarray(GROUP), np.asarray(TARGET), np.asarray(one.evidence.decided), ["0", "1"]
+    )
+    known = measure(cube, 1, 2000, 0.95, 0)["accuracy"]
+    assert drawn[:, 0].mean() == pytest.approx(known.value, abs=0.005)
+    assert np.quantile(drawn[:, 0], [0.025, 0.975]) == pytest.approx([known.low, known.high], abs=0.02)
+    assert drawn[:, 1].mean() == pytest.approx(one.metrics["intrinsic_gap"].value, abs=0.005)
+
+
+def test_configurations_on_the_same_rows_are_compared_on_the_same_draws() -> None:
+    """Two configurations that decide alike differ in no draw, however wide the interval of each."""
+    found = configurations([record(0, 0.4, 0.7), record(1, 0.4, 0.7)])
+    drawn = draws(found, ["accuracy", "intrinsic_gap"], 200, 0)
+    assert np.array_equal(drawn[:, 0], drawn[:, 1])
+    assert drawn[:, 0, 0].std() > 0.01
+    better = draws(configurations([record(0, 0.4, 0.7), record(1, 0.4, 0.71)]), ["accuracy"], 500, 0)[..., 0]
+    assert (better[:, 1] >= better[:, 0]).all()
+
+
+def test_replicates_are_one_configuration_with_mean_standard_error_and_count() -> None:
+    found = configurations([record(3, 0.4, 0.7), record(9, 0.4, 0.8, 1, of=3), record(4, 0.2, 0.6)])
+    assert [c.trial for c in found] == [3, 4]
+    spread = found[0].spread("accuracy")
+    assert (spread.mean, spread.count) == (pytest.approx(0.75), 2)
+    assert spread.standard_error == pytest.approx(np.std([0.7, 0.8], ddof=1) / np.sqrt(2))
+    assert np.isnan(found[1].spread("accuracy").standard_error)
+
+
+def test_the_chance_of_seeds_widens_the_draws_of_all_configurations_and_more_seeds_narrow_them() -> None:
+    single = record(0, 0.4, 0.7)
+    twice = [record(1, 0.3, 0.6), record(2, 0.3, 0.9, 1, of=1)]
+    alone = draws(configurations([single]), ["accuracy"], 2000, 0)[:, 0, 0].std()
+    with_noise = draws(configurations([single, *twice]), ["accuracy"], 2000, 0)[..., 0].std(axis=0)
+    assert with_noise[0] > 2 * alone, "what two seeds show of one configuration holds for the other, too"
+    assert with_noise[1] < with_noise[0]
+
+
+def test_probability_of_a_dominated_an_infeasible_and_a_lone_best() -> None:
+    records = [record(0, 0.2, 0.9), record(1, 0.6, 0.5), record(2, 0.01, 0.99, constraints={"c": 0.1}, feasible=False)]
+    found = configurations(records)
+    sure = sureness(found, OBJECTIVES, CORNER)
+    assert sure.probability == {0: 1.0, 1: 0.0, 2: 0.0}
+    value, low, high = sure.hypervolume
+    assert low < value < high
+    assert value == pytest.approx((1 - records[0].metrics["intrinsic_gap"].value) * 0.9)
+    assert not sure.seed_noise_known
+    assert front_members(found, OBJECTIVES) == {0}
+
+
+def test_more_seeds_go_where_it_is_least_certain() -> None:
+    records = [record(0, 0.2, 0.75), record(1, 0.201, 0.745, first=100), record(2, 0.9, 0.3), record(3, 0.25, 0.6)]
+    chosen = next_replicate(configurations(records), OBJECTIVES, {}, 5)
+    assert chosen is not None and chosen.trial == 1
+    again = next_replicate(configurations(records), OBJECTIVES, {1: 4}, 5)
+    assert again is None or again.trial != 1
+    assert next_replicate([], OBJECTIVES, {}, 5) is None
+    anchors = [record(0, 0.2, 0.75, kind="anchor"), record(1, 0.201, 0.745, kind="anchor")]
+    assert next_replicate(configurations(anchors), OBJECTIVES, {}, 5) is None
+
+
+def test_most_uncertain_is_the_largest_variance_a_seed() -> None:
+    assert most_uncertain(np.array([0.9, 0.5, 0.4]), np.array([1.0, 1.0, 1.0]), 5) == 1
+    assert most_uncertain(np.array([0.9, 0.5, 0.4]), np.array([1.0, 3.0, 1.0]), 5) == 2
+    assert most_uncertain(np.array([1.0, 0.0]), np.array([1.0, 1.0]), 5) is None
+    assert most_uncertain(np.array([0.5]), np.array([5.0]), 5) is None
+
+
+def test_probabilities_are_shares_of_draws() -> None:
+    drawn = np.array([[[0.0], [1.0]], [[1.0], [0.0]], [[0.0], [2.0]], [[0.0], [2.0]]])
+    assert probability_non_dominated(drawn, np.array([True, True])).tolist() == [0.75, 0.25]
+
+
+def test_the_table_has_one_row_a_configuration() -> None:
+    table = configuration_frame(
+        [record(0, 0.2, 0.7), record(1, 0.2, 0.9, 1, of=0), record(2, 0.5, 0.3)], OBJECTIVES, CORNER
+    )
+    assert table["trial"].tolist() == [0, 2]
+    assert table["seeds"].tolist() == [2, 1]
+    assert table.loc[0, "metric.accuracy"] == pytest.approx(0.8)
+    assert table.loc[0, "low.accuracy"] <= 0.8 <= table.loc[0, "high.accuracy"]
+    assert table["p_front"].tolist() == [1.0, 0.0]
+    assert len(configuration_frame([], OBJECTIVES, CORNER)) == 0
