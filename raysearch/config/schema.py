@@ -335,6 +335,9 @@ class WorkersConfig(Block):
     gpus_per_worker: float = Field(default=0.0, ge=0.0)
     max_restarts: int = Field(default=10, ge=0)
     """How often a lost group is started again before its trials fail."""
+    queued: int = Field(default=0, ge=0)
+    """Trials proposed ahead, beyond one a group: no group waits between short trials, and each is proposed with less
+    knowledge. 0 is right where a trial takes longer than some seconds."""
     trial_timeout_s: float | None = Field(default=None, gt=0.0)
     """A trial that takes longer, from rung to rung, fails, and its group starts anew; None sets no limit."""
     checkpoint_every_s: float = Field(default=60.0, gt=0.0)

@@ -55,7 +55,7 @@ def draw_front(table: pd.DataFrame, objectives: Mapping[str, str], path: Path, t
             axis.set_ylabel(_axis_label(name, objectives[name]))
         handles, texts = axes[0].get_legend_handles_labels()
         figure.legend(handles, texts, loc="outside lower center", ncol=3 if len(others) < 3 else 6, frameon=False)
-        figure.suptitle(_title(title, complete, len(table)), fontsize=_TEXT_SIZE + 3)
+        figure.suptitle(_title(title, complete, table), fontsize=_TEXT_SIZE + 3)
         figure.draw_without_rendering()  # the panels get their final size only now, and the numbers need it
         for axis, name in zip(axes, others, strict=True):
             _number(axis, complete, across, name)
@@ -131,10 +131,11 @@ def _number(axis: Axes, trials: pd.DataFrame, across: str, name: str) -> None:
             text.remove()
 
 
-def _title(title: str, complete: pd.DataFrame, trials: int) -> str:
+def _title(title: str, complete: pd.DataFrame, table: pd.DataFrame) -> str:
     searched = int((complete["kind"] == "search").sum())
-    failed = f", {trials - len(complete)} failed" if trials > len(complete) else ""
-    return f"{title}: n = {searched} sampled trials and {len(complete) - searched} anchors{failed}"
+    early, failed = int(table["state"].isin(["stopped", "gated"]).sum()), int((table["state"] == "failed").sum())
+    left_out = f", {early} ended early" * bool(early) + f", {failed} failed" * bool(failed)
+    return f"{title}: n = {searched} sampled trials and {len(complete) - searched} anchors{left_out}"
 
 
 def _axis_label(name: str, direction: str) -> str:

@@ -157,7 +157,7 @@ class ParetoSearcher(Searcher):
             if asked is None and proposal.kind == "search":
                 self._study.enqueue_trial(proposal.params)
                 asked = self._study.ask()
-                walk(self._space, lambda name, leaf: _choose(asked, name, leaf))
+                walk(self._space, lambda name, leaf: choose(asked, name, leaf))
                 asked.set_user_attr("trial", proposal.trial)
             return proposal, asked
         if agenda.samples > 0:
@@ -185,7 +185,7 @@ class ParetoSearcher(Searcher):
             point, params = agenda.points.popleft()
             self._study.enqueue_trial(params)
         asked = self._study.ask()
-        params, config = walk(self._space, lambda name, leaf: _choose(asked, name, leaf))
+        params, config = walk(self._space, lambda name, leaf: choose(asked, name, leaf))
         proposal = ProposalRecord(trial=agenda.next_number, kind="search", params=params, config=config, point=point)
         agenda.next_number += 1
         asked.set_user_attr("trial", proposal.trial)
@@ -259,7 +259,8 @@ def tell(study: optuna.Study, asked: optuna.trial.Trial, verdict: Verdict) -> No
         study.tell(asked, list(verdict.values or ()))
 
 
-def _choose(asked: optuna.trial.Trial, name: str, leaf: Distribution) -> Any:
+def choose(asked: optuna.trial.Trial, name: str, leaf: Distribution) -> Any:
+    """Asks Optuna for the value of a leaf."""
     if isinstance(leaf, Choice):
         return asked.suggest_categorical(name, [label(leaf, index) for index in range(len(leaf.options))])
     if isinstance(leaf, Int):

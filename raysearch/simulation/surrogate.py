@@ -24,7 +24,7 @@ from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 from sklearn.neighbors import KNeighborsClassifier
 
 from raysearch.config.load import Study
-from raysearch.config.metric_names import INTRINSIC_METRICS
+from raysearch.config.metric_names import INTRINSIC_METRICS, RANGES
 from raysearch.config.space import Choice, Parameter, labels, parameters, same
 from raysearch.errors import UserError
 from raysearch.ledger.record import TrialRecord
@@ -39,7 +39,6 @@ Matrix = NDArray[np.float64]
 LEAST_TRIALS = 8
 """With fewer complete trials a surrogate of several parameters would be a guess."""
 
-_UNIT_RANGE = {"perplexity_ratio": (0.0, math.inf), "answer_mass_ratio": (0.0, math.inf)}
 _EARLY_STAGES = ("model", "data", "intrinsic")
 _EVALUATION_STAGES = (*_EARLY_STAGES, "downstream", "metrics")
 
@@ -169,7 +168,7 @@ class RecordedProblem:
             [r.costs_s.get(stage, 0.0) / (1 + passed.get(r.trial, 0)) for stage in _EVALUATION_STAGES] for r in complete
         ]
         targets = np.column_stack([per_unit, np.asarray(evaluations)])
-        self._costs = ExtraTreesRegressor(100, min_samples_leaf=3, random_state=0).fit(inputs, targets)
+        self._costs = ExtraTreesRegressor(30, min_samples_leaf=3, random_state=0).fit(inputs, targets)
         self._cost_memo: dict[str, Matrix] = {}
 
     def outcome(self, params: Mapping[str, Any], fidelity: int, seed: int) -> Outcome:
@@ -184,7 +183,7 @@ class RecordedProblem:
                 return Outcome(None)
         mean = self._mean(key, params, fidelity)
         values = {
-            metric: float(np.clip(mean[metric] + shift, *_UNIT_RANGE.get(metric, (-1.0, 1.0))))
+            metric: float(np.clip(mean[metric] + shift, *RANGES[metric]))
             for metric, shift in zip(self._metrics, noise, strict=True)
         }
         bounds = constraints.bounds(self.study.config.constraints, self._majority, self._baseline)

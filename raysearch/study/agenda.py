@@ -33,8 +33,8 @@ def agenda(study: Study, run: RunFolder, asked: int) -> Agenda:
             waiting.append(ProposalRecord(trial=number, kind="anchor", config=config, anchor=anchor.stage))
     waiting = deque(sorted(waiting, key=lambda proposal: proposal.trial))
     numbers = [*proposals, *records, len(chosen) - 1]
-    sampled = sum(proposal.kind == "search" for proposal in proposals.values())
-    replicated = sum(proposal.kind == "replicate" for proposal in proposals.values())
+    kinds = list({**{n: p.kind for n, p in proposals.items()}, **{n: r.kind for n, r in records.items()}}.values())
+    sampled, replicated = kinds.count("search"), kinds.count("replicate")
     tried = {proposal.point for proposal in proposals.values() if proposal.point is not None}
     points = [(index, point) for index, point in enumerate(study.config.search.points) if index not in tried]
     wanted = replicates_of(study, asked)

@@ -6,18 +6,22 @@ import logging
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from raysearch import __version__
 from raysearch.config.load import Study
+from raysearch.config.schema import WorkersConfig
 from raysearch.errors import ConfigError, Problem, UserError
 from raysearch.ledger.read import write_parquet
 from raysearch.ledger.run_folder import RunFolder
 from raysearch.pipeline.preflight import anchors, check
 from raysearch.study.listener import Listener, StudyError
 from raysearch.study.session import chatter_to, check_place, start_ray, watch
+
+if TYPE_CHECKING:
+    from raysearch.workers.pool import WorkerPool
 
 
 def run_study(
@@ -121,23 +125,47 @@ def _manifest(study: Study, command: str) -> dict[str, Any]:
 
 
 def _drive(study: Study, run: RunFolder, listener: Listener, address: str | None) -> None:
+    from raysearch.workers.pool import WorkerPool
+
+    for record in run.ledger:
+        if record.kind == "anchor" and record.stage == "baseline" and record.state != "complete":
+            raise StudyError(
+                f"{run.path}: its baseline failed ({record.reason}), which constraints are relative to. "
+                "Mend the cause and start a new run; records are never replaced."
+            )
     asked = run.asked_trials()
     listener.started(run, study, asked + len(anchors(study)), sum(1 for _ in run.ledger))
     with chatter_to(run.logs / "ray.log", shown=logging.getLogger().isEnabledFor(logging.INFO)):
         try:
-            _search(study, run, asked, listener, address)
+            search(study, run, asked, listener, address, WorkerPool)
         finally:
             write_parquet(run)
 
 
-def _search(study: Study, run: RunFolder, asked: int, listener: Listener, address: str | None) -> None:
+def search(
+    study: Study,
+    run: RunFolder,
+    asked: int,
+    listener: Listener,
+    address: str | None,
+    make_pool: Callable[[WorkersConfig, Path], WorkerPool],
+) -> None:
+    """Does what is left of a search. The caller holds the run.
+
+    Args:
+        study: what is searched.
+        run: its folder; what the ledger holds is not run again.
+        asked: sampled trials in all.
+        listener: hears of progress.
+        address: of a Ray cluster; None starts Ray on this machine.
+        make_pool: makes the worker groups, of the study's settings and a folder for Ray's files.
+    """
     import ray
 
     from raysearch.search.searcher import ParetoSearcher
     from raysearch.study.agenda import agenda, optuna_study
     from raysearch.study.driver import Driver
     from raysearch.study.warm_start import kept
-    from raysearch.workers.pool import WorkerPool
 
     todo = agenda(study, run, asked)
     if not (todo.waiting or todo.samples or todo.replicates):
@@ -145,7 +173,7 @@ def _search(study: Study, run: RunFolder, asked: int, listener: Listener, addres
         return
     optuna_of_run = optuna_study(study, run, kept(run))
     start_ray(study, address, listener)
-    pool = WorkerPool(study.config.workers, (run.path / "ray").resolve())
+    pool = make_pool(study.config.workers, (run.path / "ray").resolve())
     pool.start()  # first of all: the groups come up while the rest is put in order
     driver = Driver(study, run, pool, listener)
     searcher = ParetoSearcher(
@@ -153,7 +181,7 @@ def _search(study: Study, run: RunFolder, asked: int, listener: Listener, addres
         study.space,
         todo,
         driver,
-        study.config.workers.groups,
+        study.config.workers.groups + study.config.workers.queued,
         {"dispatcher": pool.dispatcher_name, "namespace": pool.namespace},
     )
     driver.searcher = searcher
@@ -176,7 +204,9 @@ def _search(study: Study, run: RunFolder, asked: int, listener: Listener, addres
 def _tune(searcher: Any, driver: Any, run: RunFolder) -> None:
     """Runs Ray Tune to the end of the search. Its own files go to RUN/ray; nothing of ours is read from them."""
     os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
-    os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", "1")
+    # As many actors come up at once as the searcher hands out trials: with one, short trials would follow one another.
+    workers = run.study().config.workers
+    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(workers.groups + workers.queued)
     from ray import tune
 
     from raysearch.search.halving import HalvingScheduler

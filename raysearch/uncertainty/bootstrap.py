@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from raysearch.config.metric_names import RANGES
 from raysearch.ledger.record import TrialRecord
 from raysearch.metrics import groups
 from raysearch.pareto.front import Values, non_dominated, to_minimise
@@ -137,7 +138,8 @@ def draws(found: Sequence[Configuration], metrics: Sequence[str], rounds: int, s
         residuals = _pooled_residuals(found, metric)
         for row, configuration in enumerate(found):
             over_rows = np.mean([resampled.metric(record, metric) for record in configuration.records], axis=0)
-            values[:, row, column] = over_rows + _seed_chance(residuals, len(configuration.records), rounds, rng)
+            chance = _seed_chance(residuals, len(configuration.records), rounds, rng)
+            values[:, row, column] = np.clip(over_rows + chance, *RANGES.get(metric, (-np.inf, np.inf)))
     return values
 
 

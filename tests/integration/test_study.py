@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,11 +22,15 @@ from optuna.storages.journal import JournalFileBackend
 
 from raysearch.config.load import Study
 from raysearch.config.schema import TrialConfig
+from raysearch.errors import UserError
 from raysearch.ledger.read import read_frame
 from raysearch.ledger.record import RungRecord, TrialRecord
 from raysearch.ledger.run_folder import RunFolder
+from raysearch.ledger.store import Ledger
 from raysearch.replay import replay, run_here
-from raysearch.study import run_study
+from raysearch.report import confirm_view
+from raysearch.study import agenda, run_study, warm_start
+from raysearch.study.confirm import confirm
 from tests.studies import small_study
 
 pytestmark = pytest.mark.ray
@@ -121,6 +127,70 @@ def test_the_ledger_reads_as_a_table_and_parquet(finished) -> None:
 
 def test_tensorboard_logs_are_there_for_every_trial(finished) -> None:
     assert len(list(finished[0].tensorboard.glob("trial-*/events*"))) == 6
+
+
+def test_the_front_is_scored_once_on_test(finished) -> None:
+    run, _ = finished
+    listener = Listener()
+    done = confirm(run, listener)
+    assert done.new and done.anchors == (0, 1, 2)
+    assert done.members
+    scored = {record.trial: record for record in Ledger(run.path / "confirmation")}
+    assert set(scored) == {*done.members, *done.anchors}
+    for record in scored.values():
+        validation = run.ledger.get(record.trial)
+        assert record.config["evaluation"]["split"] == "test"
+        assert record.evidence.rows != validation.evidence.rows
+        assert record.evidence.pairs != validation.evidence.pairs
+        assert record.curves == validation.curves, "the same training, bit for bit"
+    before = sorted((path.name, path.read_bytes()) for path in (run.path / "confirmation").glob("*.json*"))
+    again = confirm(run, listener)
+    assert (again.new, again.members, again.scored_at) == (False, done.members, done.scored_at)
+    assert before == sorted((path.name, path.read_bytes()) for path in (run.path / "confirmation").glob("*.json*"))
+    config = run.study().config
+    found = confirm_view.read(run, config.objectives, config.corner)
+    assert any(found.optimistic) and any(found.pessimistic)
+    assert found.hypervolumes["optimistic"] >= found.hypervolumes["pessimistic"]
+    assert confirm_view.draw_confirmed(found, config.objectives, run.path / "x.png").stat().st_size > 10_000
+
+
+def test_a_front_that_changed_after_it_was_scored_is_not_scored_again(finished, tmp_path: Path) -> None:
+    run, _ = finished
+    copy = RunFolder(Path(shutil.copytree(run.path, tmp_path / "copy")))
+    best = run.ledger.get(3).model_dump()
+    zero = dict.fromkeys(("intrinsic_gap", "demographic_parity_difference", "equalized_odds_difference"), 0.0)
+    best["trial"] = 6
+    best["metrics"] = {
+        name: estimate | ({"value": zero.get(name, 1.0), "low": zero.get(name, 1.0), "high": zero.get(name, 1.0)})
+        for name, estimate in best["metrics"].items()
+    }
+    (copy.path / "confirmation").mkdir(exist_ok=True)
+    (copy.path / "confirmation" / "confirmation.json").write_text(
+        json.dumps({"scored_at": "then", "members": [3], "anchors": [0, 1, 2]})
+    )
+    copy.ledger.append(TrialRecord.model_validate(best))
+    with pytest.raises(UserError, match=r"was scored on test at then.*Start a new run"):
+        confirm(copy, Listener())
+
+
+def test_warm_start_takes_what_fits_and_refuses_a_run_of_which_nothing_does(
+    finished, tmp_path: Path, tiny_model: Path
+) -> None:
+    run, _ = finished
+    said: list[str] = []
+    warm = warm_start.gather(run.study(), [run.path], said.append)
+    assert [trial.origin for trial in warm] == ["run#3", "run#4", "run#5"]
+    assert [trial.params for trial in warm] == [run.ledger.get(n).params for n in (3, 4, 5)]
+    assert said == [f"warm start: 3 of 3 complete trials of {run.path} fit this study"]
+    other = small_study(tmp_path, tiny_model, "data.validation_rows=50")
+    with pytest.raises(UserError, match="none of its 3 complete sampled trials fits this study"):
+        warm_start.gather(other, [run.path], said.append)
+    fresh = RunFolder.create(tmp_path / "fresh", run.study().text, {"overrides": list(run.study().overrides)})
+    warm_start.keep(fresh, warm)
+    assert warm_start.kept(fresh) == warm
+    study = agenda.optuna_study(run.study(), fresh, warm)
+    assert [trial.state.name for trial in study.trials] == ["COMPLETE"] * 3
+    assert [trial.user_attrs["warm_start"] for trial in study.trials] == ["run#3", "run#4", "run#5"]
 
 
 def test_a_workers_trial_replays_bit_for_bit_in_this_process(finished) -> None:
