@@ -28,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from raysearch.config.load import Study, load_study
 from raysearch.config.metric_names import METRICS
-from raysearch.ledger.record import RungRecord, TrialRecord
+from raysearch.ledger.record import TrialRecord
 from raysearch.ledger.run_folder import RunFolder
 from raysearch.metrics.groups import CountCube
 from raysearch.metrics.measurement import Measurement
@@ -98,7 +98,7 @@ class Clock:
 
     def working(self, groups: dict[str, Any]) -> None: ...
 
-    def reached(self, record: RungRecord, goes_on: bool) -> None: ...
+    def reached(self, trial: int, fidelity: int) -> None: ...
 
     def finished(self, record: TrialRecord) -> None:
         self.times.append(time.monotonic())

@@ -17,9 +17,12 @@ def front(folder: Run, as_json: AsJson = False) -> None:
             from raysearch.uncertainty.table import read_configurations
 
             objectives = read_study(folder).config.objectives
-            found = pareto_front(read_configurations(folder), objectives)
+            table = read_configurations(folder)
+            found = pareto_front(table, objectives)
             records = json.loads(found.dropna(axis="columns", how="all").to_json(orient="records"))
-            print_json({"run": str(folder), "objectives": objectives, "front": records})
+            value, low, high = table.attrs["hypervolume"]
+            volume = {"value": value, "low": low, "high": high}
+            print_json({"run": str(folder), "objectives": objectives, "hypervolume": volume, "front": records})
         else:
             show_front(folder, console_on(), picture=True)
 

@@ -117,6 +117,12 @@ def confirm(
             return
         if not done.new:
             console.print(f"scored before, at {done.scored_at}; nothing was scored again")
+        if done.changed:
+            console.print(
+                "[yellow]the search went on since, and its front is another now[/]: choosing again after a look at the "
+                "test split would make its numbers too good. For a new judgement start a run with another "
+                "data.split_seed."
+            )
         console.print(confirm_view.confirmed_table(found, config.objectives, done.scored_at))
         drawn = confirm_view.draw_confirmed(found, config.objectives, folder / "confirmation" / "fronts.png")
         console.print(f"Picture: {escape(str(drawn))}", highlight=False)
@@ -134,8 +140,9 @@ def simulate(
     ] = None,
     reduction_factor: Annotated[float, typer.Option(min=1.01, help="eta of early stopping, with --rungs.")] = 3.0,
     gate: Annotated[
-        bool, typer.Option(help="End trials whose intrinsic constraints fail before the costly part.")
-    ] = True,
+        bool | None,
+        typer.Option(help="End trials whose intrinsic constraints fail before the costly part; default: the study's."),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the sampler and of the trials.")] = 0,
     as_json: AsJson = False,
 ) -> None:
@@ -146,9 +153,9 @@ def simulate(
         run = RunFolder.open(ledger)
         from raysearch.simulation.run import settings_of, simulate_run
 
-        report = simulate_run(
-            run, settings_of(run, sampler, rungs, reduction_factor, seed), trials, workers, gate, seed
-        )
+        gated = run.study().config.search.gate if gate is None else gate
+        settings = settings_of(run, sampler, rungs, reduction_factor, seed)
+        report = simulate_run(run, settings, trials, workers, gated, seed)
         if as_json:
             print_json({"run": str(ledger), **report.summary()})
             return

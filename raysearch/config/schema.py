@@ -334,7 +334,7 @@ class WorkersConfig(Block):
     cpus_per_worker: int = Field(default=1, ge=1)
     gpus_per_worker: float = Field(default=0.0, ge=0.0)
     max_restarts: int = Field(default=10, ge=0)
-    """How often a lost group is started again before its trials fail."""
+    """How often a lost group is started again, time-outs included; without a group the study stops, to be resumed."""
     queued: int = Field(default=0, ge=0)
     """Trials proposed ahead, beyond one a group: no group waits between short trials, and each is proposed with less
     knowledge. 0 is right where a trial takes longer than some seconds."""

@@ -18,6 +18,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -115,7 +116,9 @@ class RunFolder:
             lock.release()
 
     def is_driven(self) -> bool:
-        """Whether a process holds the run just now."""
+        """Whether a process holds the run just now. Writes nothing: a run may be there to be read only."""
+        if not (self.path / "driver.lock").exists():
+            return False
         try:
             with FileLock(self.path / "driver.lock").acquire(timeout=0):
                 return False
@@ -161,7 +164,9 @@ class RunFolder:
             (path / "logs").mkdir()
             (path / "ledger").mkdir()
             (path / "study.yaml").write_text(study_text, encoding="utf-8")
-            _write_manifest(path, {"manifest_version": MANIFEST_VERSION, "created_at": now(), **facts})
+            _write_manifest(
+                path, {"manifest_version": MANIFEST_VERSION, "id": uuid.uuid4().hex[:12], "created_at": now(), **facts}
+            )
         except OSError as error:
             raise RunFolderError(
                 f"{path}: cannot be made or written ({error.strerror}). Choose a folder you may write to with --out."

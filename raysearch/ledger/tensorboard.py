@@ -21,7 +21,7 @@ from raysearch.ledger.record import TrialRecord
 
 def write_trial(folder: Path, record: TrialRecord, objectives: Iterable[str]) -> Path:
     """Writes one trial's logs to ``folder/trial-000007``: HParams, curves by step, metrics at the last step."""
-    target = folder / f"trial-{record.trial:06d}-{record.stage}"
+    target = trial_folder(folder, record)
     writer = EventFileWriter(str(target))
     hparams: dict[str, Any] = {"stage": record.stage, "kind": record.kind, **record.params}
     hparams = {
@@ -45,6 +45,11 @@ def write_trial(folder: Path, record: TrialRecord, objectives: Iterable[str]) ->
     )
     writer.close()
     return target
+
+
+def trial_folder(folder: Path, record: TrialRecord) -> Path:
+    """Where a trial's logs are."""
+    return folder / f"trial-{record.trial:06d}-{record.stage}"
 
 
 def _experiment(hparams: dict[str, Any], objectives: Iterable[str]) -> Summary:

@@ -14,14 +14,13 @@ def probability_non_dominated(draws: Values, feasible: Mask) -> Values:
 
     Args:
         draws: [draws, trials, objectives], minimised.
-        feasible: [trials]; a row that is not has probability 0 and takes no part.
+        feasible: [draws, trials], or [trials] for all draws; where a row is not, it is not on the front and beats none.
 
     Returns:
         [trials] in [0, 1].
     """
-    if len(draws) == 0:
-        return np.zeros(len(feasible))
-    return np.asarray(np.mean([non_dominated(values, feasible) for values in draws], axis=0))
+    allowed = np.broadcast_to(feasible, draws.shape[:2])
+    return np.asarray(np.mean([non_dominated(*drawn) for drawn in zip(draws, allowed, strict=True)], axis=0))
 
 
 def hypervolume_draws(draws: Values, feasible: Mask, reference_point: Sequence[float]) -> Values:
@@ -32,13 +31,15 @@ def hypervolume_draws(draws: Values, feasible: Mask, reference_point: Sequence[f
 
     Args:
         draws: [draws, trials, objectives], minimised.
-        feasible: [trials].
+        feasible: [draws, trials], or [trials] for all draws.
         reference_point: [objectives], minimised.
 
     Returns:
         [draws].
     """
-    return np.asarray([hypervolume(values[feasible], reference_point) for values in draws], dtype=np.float64)
+    allowed = np.broadcast_to(feasible, draws.shape[:2])
+    volumes = [hypervolume(values[mask], reference_point) for values, mask in zip(draws, allowed, strict=True)]
+    return np.asarray(volumes, dtype=np.float64)
 
 
 def most_uncertain(probability: Values, seeds: Values, most_seeds: int) -> int | None:

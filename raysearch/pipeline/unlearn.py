@@ -228,7 +228,7 @@ def train(
     optimizer = torch.optim.AdamW(parameters, lr=config.lr, weight_decay=0.0)
     saver = _Saver(trial, leg, communicator)
     end = leg.limit("unlearning.steps", config.steps)
-    progress = Progress() if saver.checkpoints is None else saver.checkpoints.load(end, model, optimizer)
+    progress = _where_it_stands(saver.checkpoints, end, model, optimizer, communicator)
     if communicator.size > 1:
         objective = DistributedDataParallel(objective)
     batches = batches_of_pairs(pairs, config.pairs_per_step, trial.seed)
@@ -257,6 +257,30 @@ def train(
         saver.step_done(step + 1 == end, progress, model, optimizer)
         runtime.observer.progress(step + 1, config.steps, point)
     return progress.curve
+
+
+def _where_it_stands(
+    checkpoints: Checkpoints | None,
+    end: int,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    communicator: Communicator,
+) -> Progress:
+    """Loads the saved state, the same on all processes: where one cannot read what another can, all begin anew."""
+    if checkpoints is None:
+        return Progress()
+    fresh = {
+        name: parameter.detach().clone() for name, parameter in model.named_parameters() if parameter.requires_grad
+    }
+    progress = checkpoints.load(end, model, optimizer)
+    if len(set(communicator.gather([progress.step]))) == 1:
+        return progress
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if name in fresh:
+                parameter.copy_(fresh[name])
+    optimizer.state.clear()
+    return Progress()
 
 
 def _check_shares(config: UnlearningConfig, loss: CompositeLoss, communicator: Communicator) -> None:

@@ -112,6 +112,9 @@ def _caption(table: pd.DataFrame, front: pd.DataFrame) -> str:
     if "p_front" in front and front["p_front"].notna().any():
         text += " P: probability of being on the front, by bootstrap over rows and seeds"
         text += "." if (table["seeds"] > 1).any() else "; one seed each, so the chance of seeds is not in it."
+    if "hypervolume" in table.attrs:
+        value, low, high = table.attrs["hypervolume"]
+        text += f" Hypervolume {value:.4f} [{low:.4f}, {high:.4f}]."
     return text
 
 

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from raysearch.config.load import Study
-from raysearch.ledger.record import RungRecord, TrialRecord
+from raysearch.ledger.record import TrialRecord
 from raysearch.ledger.run_folder import RunFolder
 from raysearch.report.front_table import short
 
@@ -91,7 +91,7 @@ class LiveScreen:
             line = f"[{self._elapsed()}] {self._done}/{self._total} trials; {doing}"
             self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
-    def reached(self, record: RungRecord, goes_on: bool) -> None:
+    def reached(self, trial: int, fidelity: int) -> None:
         """Nothing: a trial that goes on is seen at work, one that does not has a line when it is recorded."""
 
     def finished(self, record: TrialRecord) -> None:

@@ -31,6 +31,7 @@ def summarize(run: RunFolder) -> dict[str, Any]:
         "run": str(run.path),
         "study": study.config.name,
         "trials_asked": run.asked_trials(),
+        "explore": run.asked_trials() - round(study.config.search.replicates.share * run.asked_trials()),
         "recorded": len(records),
         "anchors": anchors,
         "replicates": sum(record.kind == "replicate" for record in records),
@@ -62,7 +63,7 @@ def status_table(summary: dict[str, Any]) -> Table:
     if summary["unfinished"]:
         doing = "at work" if summary["running"] else f"`raysearch resume {summary['run']}` goes on with them"
         table.add_row("unfinished", f"{len(summary['unfinished'])}: {doing}")
-    elif sampled < summary["trials_asked"] and not summary["running"]:
+    elif sampled - summary["replicates"] < summary["explore"] and not summary["running"]:
         table.add_row("left to do", f"`raysearch resume {summary['run']}`")
     if summary["texts_cut"]:
         table.add_row("texts cut to fit", str(summary["texts_cut"]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -13,8 +14,9 @@ from raysearch.config.schema import TrialConfig
 from raysearch.errors import EarlyEnd, FailureReason
 from raysearch.ledger.record import Estimate, ProposalRecord, RungRecord, TrialRecord
 from raysearch.ledger.run_folder import RunFolder, now
-from raysearch.ledger.tensorboard import write_trial
+from raysearch.ledger.tensorboard import trial_folder, write_trial
 from raysearch.metrics.definitions import DEFINITIONS
+from raysearch.metrics.measurement import Measurement
 from raysearch.pipeline.attempt import Attempt
 from raysearch.pipeline.leg import Bound
 from raysearch.pipeline.trial import Outcome
@@ -68,6 +70,8 @@ class Recorder:
         for rung in run.ledger.rungs():
             self._spent.setdefault(rung.trial, Counter()).update(rung.costs_s)
         for record in run.ledger:
+            if not trial_folder(run.tensorboard, record).is_dir():  # killed between the two
+                write_trial(run.tensorboard, record, study.config.objectives)
             if record.kind == "anchor" and record.stage == "baseline" and record.state == "complete":
                 self._baseline = {name: estimate.value for name, estimate in record.metrics.items()}
 
@@ -155,13 +159,17 @@ class Recorder:
         values = {name: measured.value for name, measured in outcome.metrics.items()}
         cube = outcome.cube
         fields: dict[str, Any] = {
-            "metrics": {name: _estimate(m) for name, m in outcome.metrics.items() if math.isfinite(m.value)},
-            "breakdown": {name: _estimate(m) for name, m in outcome.breakdown.items()},
+            "metrics": estimates(outcome.metrics),
+            "breakdown": estimates(outcome.breakdown),
             "groups": {} if cube is None else {name: cube.counts[i].tolist() for i, name in enumerate(cube.groups)},
             "facts": outcome.facts,
             "curves": outcome.curves,
             "evidence": outcome.evidence,
         }
+        for constraint in self._study.config.constraints:
+            if not math.isfinite(values.get(constraint.metric, 0.0)):
+                detail = f"{constraint.metric}, which a constraint bounds, is {values[constraint.metric]}"
+                return _Judged(fields, FailureReason.NON_FINITE_OBJECTIVE, detail)
         if outcome.gated:
             return _Judged(fields | {"constraints": outcome.gated, "feasible": False})
         wanted = self._study.config.objectives
@@ -200,8 +208,19 @@ def _broken(violations: dict[str, float]) -> str:
     return "; ".join(name for name, violation in violations.items() if violation > 0)
 
 
-def _estimate(measured: Any) -> Estimate:
-    return Estimate(value=measured.value, low=measured.low, high=measured.high, n=measured.n)
+def estimates(measured: Mapping[str, Measurement]) -> dict[str, Estimate]:
+    """Measurements for a record. JSON knows no NaN and no infinity: a value that is not finite is left out, an end of
+    an interval that is not (every bootstrap round undefined) is the value."""
+    return {
+        name: Estimate(
+            value=m.value,
+            low=m.low if math.isfinite(m.low) else m.value,
+            high=m.high if math.isfinite(m.high) else m.value,
+            n=m.n,
+        )
+        for name, m in measured.items()
+        if math.isfinite(m.value)
+    }
 
 
 def _iso(at_s: float) -> str:

@@ -47,6 +47,8 @@ def build(config: SamplerConfig, trials_so_far: int = 0) -> BaseSampler:
     if wrong:
         raise ConfigError(wrong)
     given: dict[str, Any] = {"seed": _seed(config.seed, trials_so_far), **config.options}
+    if config.name == "quasi_random":  # unscrambled, the sequence has no seed: every study would draw the same points
+        given = {"scramble": True, **given}
     if config.name in _WITH_STARTUP:
         given["n_startup_trials"] = config.startup_trials
     with warnings.catch_warnings():

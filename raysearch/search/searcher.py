@@ -171,7 +171,8 @@ class ParetoSearcher(Searcher):
                 return None, None  # the last of the exploration may be the one that deserves more seeds
             replicate = self._desk.replicate(agenda.next_number, pending)
             if replicate is None:
-                agenda.replicates = 0
+                if not self._out:  # what is still out may show another configuration to be uncertain
+                    agenda.replicates = 0
                 return None, None
             agenda.replicates -= 1
             agenda.next_number += 1
@@ -198,15 +199,20 @@ class ParetoSearcher(Searcher):
         """Records and judges a finished trial, once, then tells Optuna. One that Ray lost is handed out once more."""
         if trial_id not in self._out:
             return
-        proposal, asked = self._out.pop(trial_id)
+        proposal, asked = self._out[trial_id]
         self._losses[proposal.trial] += error
         if error and self._losses[proposal.trial] < MOST_LOSSES and not self._stopped:
+            del self._out[trial_id]
             self._agenda.waiting.appendleft(proposal)
             if asked is not None:
                 self._asked[proposal.trial] = asked
             return
         verdict = self._desk.settle(proposal, error)
+        del self._out[trial_id]
         if verdict is None:
+            self._stopped = (
+                True  # what ended it without an end ends the search: to propose on would be to propose blindly
+            )
             self._unfinished += 1
             if asked is not None:
                 tell(self._study, asked, Verdict("failed", reason="interrupted; the ledger knows how it went on"))

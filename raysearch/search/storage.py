@@ -7,7 +7,6 @@ password in it stays out of the run folder, the logs, and the screen.
 from __future__ import annotations
 
 import os
-import re
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -20,6 +19,7 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
+from optuna.samplers._ga._base import BaseGASampler
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.study import StudyDirection
@@ -32,12 +32,9 @@ from raysearch.search.samplers import build
 from raysearch.search.searcher import Verdict
 
 ADDRESS = "RAYSEARCH_STORAGE"
+_POPULATION = 50
+"""Optuna's own default."""
 _STATES = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
-
-
-def without_password(text: str) -> str:
-    """A text in which the password of every URL is hidden."""
-    return re.sub(r"(\w[\w+.-]*://[^\s:/@]*):[^\s@]*@", r"\1:***@", text)
 
 
 def open_storage(journal: Path) -> BaseStorage:
@@ -55,12 +52,11 @@ def open_storage(journal: Path) -> BaseStorage:
     try:
         return RDBStorage(address, engine_kwargs={"pool_pre_ping": True})
     except Exception as error:  # SQLAlchemy, its drivers and Optuna each raise errors of their own
-        words = " ".join(without_password(str(error)).split())[:300]
-        secret = re.search(r"://[^\s:/@]*:([^\s@]*)@", address)
-        words = words.replace(secret[1], "***") if secret and secret[1] else words
+        kind = address.partition("://")[0] if "://" in address else "it is no URL"
+        name = type(error).__name__  # the error's own words may repeat the address, or parts of it
         raise UserError(
-            f"{ADDRESS} {without_password(address)}: the database does not serve ({words}). Check that it runs, the "
-            "name, and the driver (`pip install 'psycopg[binary]'`, postgresql+psycopg://...); or unset the variable."
+            f"{ADDRESS} ({kind}, the rest is not shown): the database does not serve ({name}). Check that it runs, the "
+            "address, and the driver (`pip install 'psycopg[binary]'` for postgresql+psycopg://); or unset it."
         ) from None
 
 
@@ -99,11 +95,16 @@ def add(
 ) -> None:
     """Adds finished trials as they are.
 
+    The genetic samplers know their parents by a generation that they write on the trials that they asked for; added
+    trials get one here, population by population in their order, or the search would begin again from chance.
+
     Args:
         study: Optuna's.
         space: the tree that the parameters are of.
         trials: (parameters, verdict, user attributes) of each.
     """
+    generation_key, population = _generations(study)
+    complete = 0
     known: dict[str, BaseDistribution] = {}
     for params, verdict, attributes in trials:
         found: dict[str, BaseDistribution] = {}
@@ -123,9 +124,18 @@ def add(
                 params=used,
                 distributions=found,
                 user_attrs={**attributes, **reason},
+                system_attrs={generation_key: complete // population} if generation_key else {},
                 constraints=verdict.constraints or None,
             )
         )
+        complete += verdict.state == "complete"
+
+
+def _generations(study: optuna.Study) -> tuple[str | None, int]:
+    """(name of the generation's attribute, or None for a sampler without generations; size of a population)."""
+    if not isinstance(study.sampler, BaseGASampler):
+        return None, 1
+    return study.sampler._get_generation_key(), study.sampler.population_size or _POPULATION
 
 
 def distribution(leaf: Distribution) -> BaseDistribution:

@@ -160,11 +160,15 @@ class Simulation:
         """Puts the end of the next leg on the clock."""
         running.end = next((level for level in self._levels if level > running.fidelity), self._problem.full)
         outcome = self._problem.outcome(running.params, running.end, self._seed)
-        cost = self._problem.cost_s(running.params, running.fidelity, running.end, self._gate and outcome.gated)
+        cost = self._problem.cost_s(running.params, running.fidelity, running.end, self._is_gated(running, outcome))
         running.cost_s += cost
         self._spent_s += cost
         self._count += 1
         heapq.heappush(self._clock, (now + cost, self._count, running))
+
+    def _is_gated(self, running: _Running, outcome: Outcome) -> bool:
+        """The gate judges at full fidelity alone: what training is meant to mend may be broken before."""
+        return self._gate and running.end == self._problem.full and outcome.gated
 
     def _leg_done(self, running: _Running, now: float) -> None:
         outcome = self._problem.outcome(running.params, running.end, self._seed)
@@ -172,7 +176,7 @@ class Simulation:
         state = "complete"
         if outcome.values is None:
             state = "failed"
-        elif self._gate and outcome.gated:
+        elif self._is_gated(running, outcome):
             state = "gated"
         elif running.end < self._problem.full and self._rungs is not None:
             arrival = Arrival(running.number, running.end, outcome.values, tuple(outcome.constraints.values()))

@@ -122,14 +122,18 @@ class RecordedProblem:
         """The largest full fidelity among the recorded trials."""
         return self._full
 
-    def _row(self, params: Mapping[str, Any], fidelity: int) -> list[float]:
-        return [*self._encoder.encode(params), fidelity / self._full]
+    def _row(self, params: Mapping[str, Any], share: float) -> list[float]:
+        """Inputs of the surrogates; ``share`` is of the trial's own full fidelity."""
+        return [*self._encoder.encode(params), share]
 
     def _fit_metrics(self, complete: Sequence[TrialRecord]) -> None:
         by_trial = {record.trial: record for record in self._records if record.kind == "search"}
-        rows = [(record.params, self._full, record.metrics) for record in complete]
-        rows += [(by_trial[r.trial].params, r.fidelity, r.metrics) for r in self._rungs if r.trial in by_trial]
-        inputs = np.asarray([self._row(params, fidelity) for params, fidelity, _ in rows])
+        rows = [(record.params, 1.0, record.metrics) for record in complete]
+        for rung in self._rungs:
+            if rung.trial in by_trial:
+                full = full_fidelity(by_trial[rung.trial].config, self.fidelity) or self._full
+                rows.append((by_trial[rung.trial].params, rung.fidelity / full, rung.metrics))
+        inputs = np.asarray([self._row(params, share) for params, share, _ in rows])
         self._models: dict[str, GaussianProcessRegressor] = {}
         for metric in self._metrics:
             targets = np.asarray([metrics[metric].value for _, _, metrics in rows])
@@ -163,11 +167,11 @@ class RecordedProblem:
         for rung in self._rungs:
             passed[rung.trial] = passed.get(rung.trial, 0) + 1
         inputs = np.asarray([self._encoder.encode(r.params) for r in complete])
-        per_unit = [r.costs_s.get("unlearning", 0.0) / self._full for r in complete]
+        training = [r.costs_s.get("unlearning", 0.0) for r in complete]
         evaluations = [
             [r.costs_s.get(stage, 0.0) / (1 + passed.get(r.trial, 0)) for stage in _EVALUATION_STAGES] for r in complete
         ]
-        targets = np.column_stack([per_unit, np.asarray(evaluations)])
+        targets = np.column_stack([training, np.asarray(evaluations)])
         self._costs = ExtraTreesRegressor(30, min_samples_leaf=3, random_state=0).fit(inputs, targets)
         self._cost_memo: dict[str, Matrix] = {}
 
@@ -193,15 +197,20 @@ class RecordedProblem:
 
     def _mean(self, key: str, params: Mapping[str, Any], fidelity: int) -> dict[str, float]:
         if (key, fidelity) not in self._memo:
-            row = np.asarray([self._row(params, fidelity)])
+            row = np.asarray([self._row(params, fidelity / self._full)])
             self._memo[key, fidelity] = {m: float(model.predict(row)[0]) for m, model in self._models.items()}
         return self._memo[key, fidelity]
 
     def cost_s(self, params: Mapping[str, Any], start: int, end: int, gated: bool) -> float:
-        """Seconds of a leg: training from ``start`` to ``end``, and one evaluation, the early part of it if gated."""
+        """Seconds of a leg: its training, and one evaluation, the early part of it if gated.
+
+        Where the fidelity is not a measure of training (training rows of the downstream model), the first leg pays for
+        all of it.
+        """
         key = json.dumps(dict(params), sort_keys=True, default=str)
         if key not in self._cost_memo:
             self._cost_memo[key] = self._costs.predict(np.asarray([self._encoder.encode(params)]))[0]
-        per_unit, *evaluation = self._cost_memo[key].tolist()
+        training, *evaluation = self._cost_memo[key].tolist()
+        share = (end - start) / self._full if self.fidelity == "unlearning.steps" else float(start == 0)
         stages = _EARLY_STAGES if gated else _EVALUATION_STAGES
-        return float((end - start) * per_unit + sum(evaluation[: len(stages)]))
+        return float(share * training + sum(evaluation[: len(stages)]))

@@ -43,7 +43,7 @@ def agenda(study: Study, run: RunFolder, asked: int) -> Agenda:
         waiting=waiting,
         points=deque(points),
         samples=max(0, asked - wanted - sampled),
-        replicates=max(0, wanted - replicated),
+        replicates=max(0, min(wanted - replicated, asked - sampled - replicated)),
         next_number=max(numbers) + 1,
         baseline_first=not baseline,
     )
@@ -53,9 +53,14 @@ def optuna_study(study: Study, run: RunFolder, warm: list[WarmTrial]) -> Any:
     """Optuna's study of a run, made anew from the ledger: every finished sampled trial once, none left running."""
     opened = storage.open_storage(run.journal)
     proposed = sum(proposal.kind == "search" for proposal in run.ledger.proposals())
-    found = storage.new_study(opened, run.path.resolve().name, study.config, proposed)
+    found = storage.new_study(opened, study_name(run), study.config, proposed)
     storage.add(found, study.space, [*_warm(warm), *_recorded(run)])
     return found
+
+
+def study_name(run: RunFolder) -> str:
+    """Of Optuna's study: the folder's name, and the run's own id, so that runs in one database never meet."""
+    return f"{run.path.resolve().name}-{run.manifest().get('id', 'old')}"
 
 
 Told = tuple[Mapping[str, Any], Verdict, Mapping[str, Any]]

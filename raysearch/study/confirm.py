@@ -1,8 +1,8 @@
 """Judged once on test: scores the front that validation chose, and the anchors, on rows and prompts never looked at.
 
 Each seed of each configuration on the front is trained again, with the same numbers, and judged on the test split.
-``RUN/confirmation/`` keeps one record a trial, and a list of who was scored, and when: a second look would be a choice
-made on test, so it is refused.
+``RUN/confirmation/`` keeps one record a trial, and a list of who was scored, and when. A second look would be a choice
+made on test: later calls show what was scored, also where the search went on and has another front by now.
 """
 
 from __future__ import annotations
@@ -17,10 +17,12 @@ from typing import Any
 from raysearch.config.load import Study
 from raysearch.config.schema import TrialConfig
 from raysearch.errors import FailureReason, UserError
-from raysearch.ledger.record import Estimate, TrialRecord
+from raysearch.ledger.record import TrialRecord
 from raysearch.ledger.run_folder import RunFolder, now
 from raysearch.ledger.store import Ledger
+from raysearch.pipeline.leg import Leg
 from raysearch.search import constraints
+from raysearch.search.recorder import estimates
 from raysearch.study.listener import Listener, StudyError
 from raysearch.study.session import chatter_to, check_place, start_ray, watch
 from raysearch.uncertainty.bootstrap import front_members
@@ -36,12 +38,14 @@ class Confirmation:
         anchors: numbers of the anchors.
         scored_at: when the scoring began.
         new: this call scored it; False where it only reads what was scored before.
+        changed: the search went on since, and its front is another now, which is never scored.
     """
 
     members: tuple[int, ...]
     anchors: tuple[int, ...]
     scored_at: str
     new: bool
+    changed: bool = False
 
 
 def confirm(run: RunFolder, listener: Listener, address: str | None = None) -> Confirmation:
@@ -53,8 +57,8 @@ def confirm(run: RunFolder, listener: Listener, address: str | None = None) -> C
         address: of a Ray cluster; None starts Ray on this machine.
 
     Raises:
-        UserError: an empty front; a search that was extended after its front was scored.
-        StudyError: a trial of the front fails on the test split.
+        UserError: an empty front, or another process drives the run.
+        StudyError: Ray lost the workers; calling again goes on.
     """
     study = run.study()
     place = run.path / "confirmation"
@@ -64,33 +68,34 @@ def confirm(run: RunFolder, listener: Listener, address: str | None = None) -> C
         members = front_members(found, study.config.objectives)
         chosen = tuple(c.trial for c in found if c.trial in members and c.records[0].kind == "search")
         references = tuple(c.trial for c in found if c.records[0].kind == "anchor")
-        if not chosen:
-            raise UserError(
-                f"{run.path}: no feasible sampled trial is on the front: there is nothing to confirm. "
-                f"`raysearch resume {run.path} --trials N` searches on."
-            )
         plan = place / "confirmation.json"
         if plan.is_file():
             kept: dict[str, Any] = json.loads(plan.read_text(encoding="utf-8"))
-            if tuple(kept["members"]) != chosen:
-                raise UserError(
-                    f"{run.path}: its front was scored on test at {kept['scored_at']}; the search went on since, and "
-                    f"the front is another (then {kept['members']}, now {list(chosen)}). Choosing again after a look "
-                    "at the test split would make its numbers too good. Start a new run with another data.split_seed."
-                )
-            at, new = str(kept["scored_at"]), False
+            at, new, changed = str(kept["scored_at"]), False, tuple(kept["members"]) != chosen
+            chosen, references = tuple(kept["members"]), tuple(kept["anchors"])
+            planned = set(kept["trials"])
         else:
-            at, new = now(), True
-            place.mkdir(exist_ok=True)
-            part = place / ".confirmation.part"
-            part.write_text(json.dumps({"scored_at": at, "members": chosen, "anchors": references}, indent=1))
-            part.rename(plan)
+            if not chosen:
+                raise UserError(
+                    f"{run.path}: no feasible sampled trial is on the front: there is nothing to confirm. "
+                    f"`raysearch resume {run.path} --trials N` searches on."
+                )
+            at, new, changed = now(), True, False
+            planned = {r.trial for c in found if c.trial in (*chosen, *references) for r in c.records}
+            _write_plan(place, {"scored_at": at, "members": chosen, "anchors": references, "trials": sorted(planned)})
         scored = {record.trial for record in Ledger(place)}
-        wanted = [r for c in found if c.trial in (*chosen, *references) for r in c.records if r.trial not in scored]
+        wanted = [record for record in records if record.trial in planned - scored]
         if wanted:
             check_place(study, address)
             _score(study, run, place, wanted, listener, address)
-    return Confirmation(chosen, references, at, new)
+    return Confirmation(chosen, references, at, new, changed)
+
+
+def _write_plan(place: Path, plan: dict[str, Any]) -> None:
+    place.mkdir(exist_ok=True)
+    part = place / ".confirmation.part"
+    part.write_text(json.dumps(plan, indent=1), encoding="utf-8")
+    part.rename(place / "confirmation.json")
 
 
 def on_test(record: TrialRecord) -> TrialConfig:
@@ -114,13 +119,15 @@ def _score(
         pool.start()
 
         def one(record: TrialRecord) -> None:
-            result = pool.run(Work(record.trial, on_test(record).model_dump(mode="json")))
+            leg = Leg(timeout_s=study.config.workers.trial_timeout_s)
+            try:
+                result = pool.run(Work(record.trial, on_test(record).model_dump(mode="json"), leg))
+            except ray.exceptions.RayError:
+                result = None
             if result is None or result.attempt is None:
-                raise StudyError(f"trial {record.trial} on the test split: {FailureReason.LOST_WORKER}; confirm again")
-            attempt = pickle.loads(result.attempt)
-            if attempt.outcome is None:
-                raise StudyError(f"trial {record.trial} on the test split: {attempt.reason}: {attempt.detail}")
-            scored = _record(study, record, attempt, _baseline(place))
+                why = FailureReason.LOST_WORKER if result is None else f"{result.reason}: {result.detail}"
+                raise StudyError(f"trial {record.trial} on the test split: {why}. Confirm again: it goes on.")
+            scored = _record(study, record, pickle.loads(result.attempt), _baseline(place))
             Ledger(place).append(scored)
             listener.finished(scored)
 
@@ -143,6 +150,10 @@ def _baseline(place: Path) -> dict[str, float] | None:
 
 def _record(study: Study, record: TrialRecord, attempt: Any, baseline: dict[str, float] | None) -> TrialRecord:
     outcome = attempt.outcome
+    empty: dict[str, Any] = {"objectives": {}, "metrics": {}, "breakdown": {}, "constraints": {}, "feasible": None}
+    failed = {"state": "failed", "config": on_test(record).model_dump(mode="json"), "finished_at": now(), **empty}
+    if outcome is None:  # it was scored, and has no score: that is a result, too
+        return record.model_copy(update=failed | {"reason": str(attempt.reason), "detail": attempt.detail})
     values = {name: measured.value for name, measured in outcome.metrics.items()}
     found = constraints.violations(study.config.constraints, values, outcome.facts["majority_rate"], baseline)
     return record.model_copy(
@@ -151,12 +162,8 @@ def _record(study: Study, record: TrialRecord, attempt: Any, baseline: dict[str,
             "objectives": {name: values[name] for name in study.config.objectives},
             "constraints": found,
             "feasible": all(violation <= 0 for violation in found.values()),
-            "metrics": {
-                name: Estimate(value=m.value, low=m.low, high=m.high, n=m.n) for name, m in outcome.metrics.items()
-            },
-            "breakdown": {
-                name: Estimate(value=m.value, low=m.low, high=m.high, n=m.n) for name, m in outcome.breakdown.items()
-            },
+            "metrics": estimates(outcome.metrics),
+            "breakdown": estimates(outcome.breakdown),
             "groups": {name: outcome.cube.counts[i].tolist() for i, name in enumerate(outcome.cube.groups)},
             "facts": outcome.facts,
             "curves": outcome.curves,

@@ -5,11 +5,12 @@ from __future__ import annotations
 import pickle
 import shutil
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from raysearch.config.load import Study
-from raysearch.errors import FailureReason
+from raysearch.errors import FailureReason, RunFolderError
 from raysearch.ledger.record import ProposalRecord, TrialRecord
 from raysearch.ledger.run_folder import RunFolder
 from raysearch.pipeline.attempt import Attempt
@@ -46,6 +47,8 @@ class Driver:
         self._recorded_rungs: dict[int, set[int]] = {}
         self._stopped: set[int] = set()
         self._last: dict[int, Ending] = {}
+        for done in run.ledger:  # a kill between a trial's record and the removal of its states
+            shutil.rmtree(self._folder(done.trial), ignore_errors=True)
         self.problems: list[str] = []
         self.searcher: ParetoSearcher | None = None
         early = study.config.search.early_stopping
@@ -63,6 +66,8 @@ class Driver:
         search, workers = self._study.config.search, self._study.config.workers
         sampled = proposal.kind == "search"
         early = search.early_stopping
+        gate = self._recorder.gate() if sampled else ()
+        fidelity = "unlearning.steps" if early is None else early.fidelity
         ends: list[int | None] = [None]
         if sampled and early is not None:
             passed = self._recorded_rungs.get(proposal.trial, set())
@@ -71,9 +76,10 @@ class Driver:
         return [
             Leg(
                 until=end,
-                fidelity="unlearning.steps" if early is None else early.fidelity,
+                fidelity=fidelity,
                 folder=str(self._folder(proposal.trial)),
-                gate=self._recorder.gate() if sampled else (),
+                # Unlearning may mend by its end what is broken at a rung; more training rows change nothing about it.
+                gate=gate if end is None or fidelity != "unlearning.steps" else (),
                 timeout_s=workers.trial_timeout_s,
                 checkpoint_every_s=workers.checkpoint_every_s,
             )
@@ -89,7 +95,12 @@ class Driver:
         if ending is None or ending.attempt is None or ending.attempt.outcome is None:
             return None
         self._last[number] = ending
-        found = self._recorder.rung(proposal, ending.attempt)
+        try:
+            found = self._recorder.rung(proposal, ending.attempt)
+        except RunFolderError as error:
+            self._problem(str(error))
+            return None
+        self._listener.reached(found.trial, found.fidelity)
         self._recorded_rungs.setdefault(number, set()).add(found.fidelity)
         return found
 
@@ -105,13 +116,20 @@ class Driver:
             ending.stopped = True
         if ending is not None and ending.reason == FailureReason.STOPPED:
             return None
+        if ending is not None and ending.reason == FailureReason.NO_WORKERS:
+            self._problem(f"{ending.detail}. `raysearch resume {self._run.path}` goes on where it was")
+            return None
         if ending is None:
             if not lost or not self._pool.alive():
                 return None
             ending = Ending(
                 reason=FailureReason.LOST_WORKER, detail="Ray lost the trial twice", finished_at_s=time.time()
             )
-        record = self._recorder.finish(proposal, ending)
+        try:
+            record = self._recorder.finish(proposal, ending)
+        except RunFolderError as error:  # Ray Tune would show it as an error of its own, with a traceback
+            self._problem(str(error))
+            return None
         self._last.pop(number, None)
         shutil.rmtree(self._folder(number), ignore_errors=True)
         self._listener.finished(record)
@@ -120,15 +138,18 @@ class Driver:
 
     def replicate(self, number: int, pending: Mapping[int, int]) -> ProposalRecord | None:
         """The next replicate: another seed for the configuration whose place on the front is least certain."""
-        found = configurations(list(self._run.ledger))
+        records = list(self._run.ledger)
+        found = configurations(records)
         config = self._study.config
-        chosen = next_replicate(found, config.objectives, pending, config.search.replicates.most_seeds, number)
+        seeds = Counter(pending)  # those that are out, and those that failed: a seed is spent, whatever came of it
+        seeds.update(r.replicate_of for r in records if r.replicate_of is not None and r.state != "complete")
+        chosen = next_replicate(found, config.objectives, seeds, config.search.replicates.most_seeds, number)
         if chosen is None:
             return None
         first = chosen.records[0]
-        seeds = {proposal.config["seed"] for proposal in self._replicates_of(first.trial)}
+        used = {proposal.config["seed"] for proposal in self._replicates_of(first.trial)}
         seed = first.seed + _SEED_STEP
-        while seed in seeds:
+        while seed in used:
             seed += _SEED_STEP
         return ProposalRecord(
             trial=number,
@@ -159,10 +180,13 @@ class Driver:
 
     def _look_for_problems(self, proposal: ProposalRecord, record: TrialRecord) -> None:
         if record.state == "failed" and proposal.anchor == "baseline":
-            self.problems.append(f"the baseline failed: {record.reason}: {record.detail}")
+            self._problem(f"the baseline failed: {record.reason}: {record.detail}")
         elif self._recorder.failures_in_a_row >= self._study.config.search.max_consecutive_failures:
-            self.problems.append(
+            self._problem(
                 f"{self._recorder.failures_in_a_row} trials failed in a row, the last: {record.reason}: {record.detail}"
             )
-        if self.problems and self.searcher is not None:
+
+    def _problem(self, words: str) -> None:
+        self.problems.append(words)
+        if self.searcher is not None:
             self.searcher.stop()

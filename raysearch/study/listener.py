@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from raysearch.config.load import Study
 from raysearch.errors import RaysearchError
-from raysearch.ledger.record import RungRecord, TrialRecord
+from raysearch.ledger.record import TrialRecord
 from raysearch.ledger.run_folder import RunFolder
 
 
@@ -22,7 +22,7 @@ class Listener(Protocol):
     def working(self, groups: dict[str, Any]) -> None:
         """What each worker group does now (``workers.dispatcher.GroupState`` by name); called twice a second."""
 
-    def reached(self, record: RungRecord, goes_on: bool) -> None:
+    def reached(self, trial: int, fidelity: int) -> None:
         """A trial's result at a rung is in the ledger."""
 
     def finished(self, record: TrialRecord) -> None:

@@ -67,9 +67,9 @@ def sureness(
     feasible = np.asarray([c.feasible for c in found], dtype=np.bool_)
     if not len(found):
         return Sureness({}, (0.0, 0.0, 0.0), False)
-    drawn = to_minimise(draws(found, list(objectives), rounds, seed), directions)
-    probability = probability_non_dominated(drawn, feasible)
-    volumes = hypervolume_draws(drawn, feasible, reference)
+    drawn, allowed = _drawn(found, objectives, rounds, seed)
+    probability = probability_non_dominated(drawn, allowed)
+    volumes = hypervolume_draws(drawn, allowed, reference)
     low, high = np.quantile(volumes, [0.025, 0.975]) if len(volumes) else (0.0, 0.0)
     value = hypervolume_draws(mean_objectives(found, objectives)[None], feasible, reference)[0]
     return Sureness(
@@ -116,49 +116,71 @@ def next_replicate(
     """
     if not found:
         return None
-    feasible = np.asarray([c.feasible for c in found], dtype=np.bool_)
-    drawn = to_minimise(draws(found, list(objectives), ROUNDS, seed), list(objectives.values()))
-    probability = probability_non_dominated(drawn, feasible)
+    probability = probability_non_dominated(*_drawn(found, objectives, ROUNDS, seed))
     searched = np.asarray([c.records[0].kind == "search" for c in found])
     seeds = np.asarray([len(c.records) + pending.get(c.trial, 0) for c in found], dtype=np.float64)
     row = most_uncertain(np.where(searched, probability, 0.0), seeds, most_seeds)
     return None if row is None else found[row]
 
 
+def _drawn(
+    found: Sequence[Configuration], objectives: Mapping[str, str], rounds: int, seed: int
+) -> tuple[Values, NDArray[np.bool_]]:
+    """([rounds, configurations, objectives] minimised, [rounds, configurations] whether all constraints hold there).
+
+    A constraint's violation moves with its metric; the baseline that it may be relative to is taken as it was measured.
+    """
+    bounded = sorted({name.split()[0] for c in found for name in c.records[0].constraints} - set(objectives))
+    metrics = [*objectives, *(m for m in bounded if all(m in r.metrics for c in found for r in c.records))]
+    drawn = draws(found, metrics, rounds, seed)
+    allowed = np.ones(drawn.shape[:2], dtype=np.bool_)
+    for row, configuration in enumerate(found):
+        for name in configuration.records[0].constraints:
+            metric, sign, *_ = [*name.split(), ">="]
+            violation = configuration.violation(name)
+            if metric in metrics:
+                moved = drawn[:, row, metrics.index(metric)] - configuration.spread(metric).mean
+                allowed[:, row] &= violation + (moved if sign == "<=" else -moved) <= 0
+            else:
+                allowed[:, row] &= violation <= 0
+    return to_minimise(drawn[..., : len(objectives)], list(objectives.values())), allowed
+
+
 def draws(found: Sequence[Configuration], metrics: Sequence[str], rounds: int, seed: int) -> Values:
     """Bootstrap draws of every configuration's metrics.
+
+    A drawn seed moves all metrics of a configuration together, as it did where it was recorded.
 
     Returns:
         [rounds, configurations, metrics], in the metrics' own signs.
     """
     rng = np.random.default_rng([seed, 0xB007])
     resampled = _Resampling(rounds, seed)
+    residuals = _pooled_residuals(found, metrics)
+    low, high = np.asarray([RANGES.get(metric, (-np.inf, np.inf)) for metric in metrics]).reshape(-1, 2).T
     values = np.empty((rounds, len(found), len(metrics)))
-    for column, metric in enumerate(metrics):
-        residuals = _pooled_residuals(found, metric)
-        for row, configuration in enumerate(found):
-            over_rows = np.mean([resampled.metric(record, metric) for record in configuration.records], axis=0)
-            chance = _seed_chance(residuals, len(configuration.records), rounds, rng)
-            values[:, row, column] = np.clip(over_rows + chance, *RANGES.get(metric, (-np.inf, np.inf)))
-    return values
+    for row, configuration in enumerate(found):
+        for column, metric in enumerate(metrics):
+            values[:, row, column] = np.mean([resampled.metric(r, metric) for r in configuration.records], axis=0)
+        if len(residuals):
+            picked = rng.integers(len(residuals), size=(rounds, len(configuration.records)))
+            values[:, row] += residuals[picked].mean(axis=1)
+    return np.clip(values, low, high)
 
 
-def _pooled_residuals(found: Sequence[Configuration], metric: str) -> Values:
-    """Deviations from each configuration's mean, times sqrt(k / (k - 1)): their variance is then that of one seed."""
-    pooled: list[float] = []
+def _pooled_residuals(found: Sequence[Configuration], metrics: Sequence[str]) -> Values:
+    """[seeds, metrics] deviations from each configuration's mean, times sqrt(k / (k - 1)): the variance of one seed."""
+    pooled: list[list[float]] = []
     for configuration in found:
         count = len(configuration.records)
         if count > 1:
-            mean = configuration.spread(metric).mean
             scale = (count / (count - 1)) ** 0.5
-            pooled += [scale * (record.metrics[metric].value - mean) for record in configuration.records]
-    return np.asarray(pooled, dtype=np.float64)
-
-
-def _seed_chance(residuals: Values, count: int, rounds: int, rng: np.random.Generator) -> Values:
-    if len(residuals) == 0:
-        return np.zeros(rounds)
-    return np.asarray(rng.choice(residuals, (rounds, count)).mean(axis=1))
+            means = [configuration.spread(metric).mean for metric in metrics]
+            pooled += [
+                [scale * (record.metrics[m].value - mean) for m, mean in zip(metrics, means, strict=True)]
+                for record in configuration.records
+            ]
+    return np.asarray(pooled, dtype=np.float64).reshape(len(pooled), len(metrics))
 
 
 class _Resampling:

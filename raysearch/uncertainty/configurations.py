@@ -42,7 +42,11 @@ class Configuration:
     @property
     def feasible(self) -> bool:
         """Whether all constraints hold on average; they are linear in the metrics, so this judges the mean metrics."""
-        return all(self._mean([r.constraints[name] for r in self.records]) <= 0 for name in self.records[0].constraints)
+        return all(self.violation(name) <= 0 for name in self.records[0].constraints)
+
+    def violation(self, constraint: str) -> float:
+        """Mean over seeds of how far a constraint is from holding; <= 0 is feasible."""
+        return self._mean([record.constraints[constraint] for record in self.records])
 
     def spread(self, metric: str) -> Spread:
         """A metric over the seeds."""

@@ -3,7 +3,8 @@
 To the columns of ``ledger.read`` come ``seeds``, ``se.NAME`` (standard error over seeds; empty for one seed) and
 ``p_front`` (probability of being on the front; empty for what is not complete). ``metric.NAME`` is then the mean over
 seeds, ``low.NAME`` and ``high.NAME`` of an objective its bootstrap interval over seeds and rows, and ``feasible``
-judges the mean. Needs neither torch nor Ray.
+judges the mean. ``attrs["hypervolume"]`` is (value, low, high) of the whole front.
+Needs neither torch nor Ray.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ def configuration_frame(
     measured = [c for c in found if all(name in r.metrics for name in objectives for r in c.records)]
     sure = sureness(measured, objectives, corner)
     drawn = draws(measured, list(objectives), ROUNDS, 0)
+    table.attrs = {"hypervolume": sure.hypervolume, "seed_noise_known": sure.seed_noise_known}
     table["seeds"] = 1
     table["p_front"] = table["trial"].map(sure.probability)
     at = {trial: index for index, trial in enumerate(table["trial"])}

@@ -88,7 +88,7 @@ class Dispatcher:
         if future is None:
             future = self._waiting[work.number] = asyncio.get_running_loop().create_future()
             if not any(state.alive or state.stage == "starting" for state in self._groups.values()):
-                self._fail(work, "no worker group is left")
+                self._fail(work, "no worker group is left", FailureReason.NO_WORKERS)
             else:
                 self._queue.append(work)
                 self._ready.set()
@@ -113,7 +113,7 @@ class Dispatcher:
         self._give_back(state, why)
         if not any(other.alive or other.stage == "starting" for other in self._groups.values()):
             while self._queue:
-                self._fail(self._queue.popleft(), f"no worker group is left: {why}")
+                self._fail(self._queue.popleft(), f"no worker group is left: {why}", FailureReason.NO_WORKERS)
 
     async def take(self, group: str, epoch: int, timeout_s: float) -> Work | None:
         """The next trial for a group; None after the time-out, so that idle groups show life, and when stopping."""

@@ -20,6 +20,7 @@ from optuna.storages.journal import JournalFileBackend
 from raysearch.errors import RunFolderError
 from raysearch.ledger.run_folder import RunFolder
 from raysearch.study import resume_study
+from raysearch.study.agenda import study_name
 from tests.integration.test_study import Listener
 from tests.studies import small_study
 
@@ -65,7 +66,7 @@ def kill(process: subprocess.Popen[bytes], victim: str) -> bool:
 
 def journal_states(run: RunFolder) -> list[tuple[str, int]]:
     storage = JournalStorage(JournalFileBackend(str(run.journal)))
-    study = optuna.load_study(study_name=run.path.name, storage=storage)
+    study = optuna.load_study(study_name=study_name(run), storage=storage)
     return [(trial.state.name, trial.user_attrs["trial"]) for trial in study.trials]
 
 
@@ -86,8 +87,8 @@ def test_every_finished_trial_counts_once_through_ten_kills(tmp_path: Path, tiny
                 asked += 6 if len(records) >= asked + 3 else 0  # done before all kills: ask for more
                 process = command("resume", str(folder), "--trials", str(asked))
                 continue
-            time.sleep(dice.uniform(0.0, 1.5))
-            victim = "driver" if len(kills) % 2 == 0 else dice.choice(VICTIMS)
+            time.sleep(dice.uniform(0.0, 4.0))
+            victim = "driver" if len(kills) % 2 == 0 else VICTIMS[len(kills) // 2 % len(VICTIMS)]
             if process.poll() is None and kill(process, victim):
                 kills.append(victim)
                 for path in (folder / "ledger").glob("*.jsonl"):

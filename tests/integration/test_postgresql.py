@@ -12,6 +12,7 @@ from optuna.storages import RDBStorage
 from raysearch.errors import FailureReason
 from raysearch.search import storage
 from raysearch.study import run_study
+from raysearch.study.agenda import study_name
 from tests.integration.test_study import Listener
 from tests.studies import small_study
 
@@ -45,7 +46,7 @@ def test_trials_go_to_the_database_and_its_password_nowhere(
     assert [record.state for record in records.values()] == ["complete"] * 4 + ["failed"]
     assert records[4].reason == FailureReason.TIMED_OUT
     assert "over 25 s in stage unlearning" in str(records[4].detail)
-    study = optuna.load_study(study_name="run", storage=RDBStorage(address))
+    study = optuna.load_study(study_name=study_name(run), storage=RDBStorage(address))
     assert [trial.state.name for trial in study.trials] == ["COMPLETE", "FAIL"]
     assert str(FailureReason.TIMED_OUT) in study.trials[1].user_attrs["reason"]
     assert not run.journal.exists()

@@ -24,7 +24,7 @@ from raysearch.config.load import Study
 from raysearch.config.schema import TrialConfig
 from raysearch.errors import UserError
 from raysearch.ledger.read import read_frame
-from raysearch.ledger.record import RungRecord, TrialRecord
+from raysearch.ledger.record import TrialRecord
 from raysearch.ledger.run_folder import RunFolder
 from raysearch.ledger.store import Ledger
 from raysearch.replay import replay, run_here
@@ -54,7 +54,7 @@ class Listener:
     def working(self, groups: dict[str, Any]) -> None:
         self._act(groups)
 
-    def reached(self, record: RungRecord, goes_on: bool) -> None: ...
+    def reached(self, trial: int, fidelity: int) -> None: ...
 
     def finished(self, record: TrialRecord) -> None:
         self.records.append(record)
@@ -62,7 +62,7 @@ class Listener:
 
 def journal_states(run: RunFolder) -> list[str]:
     storage = JournalStorage(JournalFileBackend(str(run.journal)))
-    study = optuna.load_study(study_name=run.path.name, storage=storage)
+    study = optuna.load_study(study_name=agenda.study_name(run), storage=storage)
     return [trial.state.name for trial in study.trials]
 
 
@@ -164,13 +164,15 @@ def test_a_front_that_changed_after_it_was_scored_is_not_scored_again(finished, 
         name: estimate | ({"value": zero.get(name, 1.0), "low": zero.get(name, 1.0), "high": zero.get(name, 1.0)})
         for name, estimate in best["metrics"].items()
     }
-    (copy.path / "confirmation").mkdir(exist_ok=True)
+    confirm(run, Listener())
+    shutil.copytree(run.path / "confirmation", copy.path / "confirmation", dirs_exist_ok=True)
     (copy.path / "confirmation" / "confirmation.json").write_text(
-        json.dumps({"scored_at": "then", "members": [3], "anchors": [0, 1, 2]})
+        json.dumps({"scored_at": "then", "members": [3], "anchors": [0, 1, 2], "trials": [0, 1, 2, 3]})
     )
     copy.ledger.append(TrialRecord.model_validate(best))
-    with pytest.raises(UserError, match=r"was scored on test at then.*Start a new run"):
-        confirm(copy, Listener())
+    done = confirm(copy, Listener())
+    assert (done.changed, done.new, done.members, done.scored_at) == (True, False, (3,), "then")
+    assert 6 not in {record.trial for record in Ledger(copy.path / "confirmation")}
 
 
 def test_warm_start_takes_what_fits_and_refuses_a_run_of_which_nothing_does(

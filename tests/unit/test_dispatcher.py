@@ -99,7 +99,7 @@ def test_when_the_last_group_is_gone_waiting_and_later_trials_fail() -> None:
         await dispatcher.submit(Work(8, {}))
         for number in (7, 8):
             result = await dispatcher.collect(number)
-            assert result.reason is FailureReason.LOST_WORKER
+            assert result.reason is FailureReason.NO_WORKERS
             assert "no worker group is left" in str(result.detail)
 
     run(scenario)
