@@ -274,6 +274,9 @@ class SamplerConfig(Block):
     seed: int = Field(default=0, ge=0)
     startup_trials: int = Field(default=10, ge=1)
     """TPE and GP: so many trials are random before the model is used."""
+    constraints: Literal["told", "withheld"] = "told"
+    """told: the sampler hears of violations natively. withheld: it sees objectives alone, while halving, the gate and
+    the front still know; measured better with TPE where the front is only just feasible (docs/log.md)."""
     options: dict[str, Any] = {}
     """More keyword arguments of Optuna's sampler class."""
 

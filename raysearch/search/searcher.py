@@ -11,7 +11,7 @@ import json
 import math
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, Protocol
 
 import optuna
@@ -41,6 +41,10 @@ class Verdict:
     values: tuple[float, ...] | None = None
     constraints: dict[str, float] = field(default_factory=dict)
     reason: str | None = None
+
+    def without_constraints(self) -> Verdict:
+        """What a sampler hears that is not to know of them."""
+        return replace(self, constraints={})
 
 
 class Desk(Protocol):
@@ -86,6 +90,7 @@ class ParetoSearcher(Searcher):
         agenda: what there is to do.
         desk: the ledger and the workers.
         concurrent: most trials out at a time; a proposal made earlier than needed is made with less knowledge.
+        constraints_told: whether Optuna hears of violations.
         extra: more entries of each trial's Tune configuration.
     """
 
@@ -97,6 +102,7 @@ class ParetoSearcher(Searcher):
         desk: Desk,
         concurrent: int,
         extra: Mapping[str, Any] | None = None,
+        constraints_told: bool = True,
     ) -> None:
         super().__init__(metric=None, mode=None)
         self._study = study
@@ -105,6 +111,7 @@ class ParetoSearcher(Searcher):
         self._desk = desk
         self._concurrent = concurrent
         self._extra = dict(extra or {})
+        self._constraints_told = constraints_told
         self._out: dict[str, tuple[ProposalRecord, optuna.trial.Trial | None]] = {}
         self._asked: dict[int, optuna.trial.Trial] = {}
         self._losses: Counter[int] = Counter()
@@ -220,7 +227,7 @@ class ParetoSearcher(Searcher):
         if proposal.anchor == "baseline":
             self._agenda.baseline_first = False
         if asked is not None:
-            tell(self._study, asked, verdict)
+            tell(self._study, asked, verdict if self._constraints_told else verdict.without_constraints())
 
     def abandon(self, reason: str) -> None:
         """Fails whatever is still out, so that no trial stays RUNNING in Optuna's storage."""

@@ -73,7 +73,9 @@ def search(
     study = storage.study_in_memory(directions, sampler)
     desk = SimulatedDesk()
     agenda = Agenda(deque(), deque(), trials, 0, 0, baseline_first=False)
-    searcher = ParetoSearcher(study, problem.space, agenda, desk, workers)
+    searcher = ParetoSearcher(
+        study, problem.space, agenda, desk, workers, constraints_told=sampler.constraints == "told"
+    )
     simulation = Simulation(
         problem,
         searcher,

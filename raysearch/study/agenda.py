@@ -11,7 +11,7 @@ from raysearch.ledger.record import ProposalRecord
 from raysearch.ledger.run_folder import RunFolder
 from raysearch.pipeline.preflight import anchors
 from raysearch.search import storage
-from raysearch.search.recorder import verdict
+from raysearch.search.recorder import verdict as verdict_of
 from raysearch.search.searcher import Agenda, Verdict
 from raysearch.study.warm_start import WarmTrial
 
@@ -54,7 +54,10 @@ def optuna_study(study: Study, run: RunFolder, warm: list[WarmTrial]) -> Any:
     opened = storage.open_storage(run.journal)
     proposed = sum(proposal.kind == "search" for proposal in run.ledger.proposals())
     found = storage.new_study(opened, study_name(run), study.config, proposed)
-    storage.add(found, study.space, [*_warm(warm), *_recorded(run)])
+    trials = [*_warm(warm), *_recorded(run)]
+    if study.config.search.sampler.constraints == "withheld":
+        trials = [(params, verdict.without_constraints(), attributes) for params, verdict, attributes in trials]
+    storage.add(found, study.space, trials)
     return found
 
 
@@ -74,4 +77,4 @@ def _warm(warm: list[WarmTrial]) -> Iterator[Told]:
 def _recorded(run: RunFolder) -> Iterator[Told]:
     for record in run.ledger:
         if record.kind == "search":
-            yield record.params, verdict(record), {"trial": record.trial}
+            yield record.params, verdict_of(record), {"trial": record.trial}

@@ -183,6 +183,7 @@ def search(
         driver,
         study.config.workers.groups + study.config.workers.queued,
         {"dispatcher": pool.dispatcher_name, "namespace": pool.namespace},
+        study.config.search.sampler.constraints == "told",
     )
     driver.searcher = searcher
     try:

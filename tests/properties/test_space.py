@@ -38,7 +38,9 @@ unlearning = st.fixed_dictionaries(
     optional={
         "steps": counts,
         "lr": floats,
-        "losses": st.dictionaries(st.sampled_from(registry.names("loss")), terms, min_size=1),
+        "losses": st.dictionaries(st.sampled_from(registry.names("loss")), terms, min_size=1).filter(
+            lambda losses: any(term["weight"] > 0 for term in losses.values())
+        ),
         "lora": st.fixed_dictionaries({"rank": counts, "last_layers": st.none() | counts}),
     },
 )
