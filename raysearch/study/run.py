@@ -47,11 +47,11 @@ def run_study(
         StudyError: the baseline failed, too many trials failed in a row, or no worker group is left.
         KeyboardInterrupt: stopped by the user; finished trials are in the ledger.
     """
-    _check_search(study, address)
-    check(study, anchors(study), listener.say)
     from raysearch.study.warm_start import gather, keep
 
+    _check_search(study, address)
     warm = gather(study, warm_start, listener.say)
+    check(study, anchors(study), listener.say)
     run = RunFolder.create(path, study.text, _manifest(study, command))
     with run.driving():
         keep(run, warm)
