@@ -110,7 +110,7 @@ def _caption(table: pd.DataFrame, front: pd.DataFrame) -> str:
     splits = sorted({json.loads(config)["evaluation"]["split"] for config in front["config"]})
     text += f" In brackets: bootstrap interval over rows or pairs. Judged on the {' and '.join(splits)} split."
     if "p_front" in front and front["p_front"].notna().any():
-        text += " P: probability of being on the front, by bootstrap over rows and seeds"
+        text += " P: probability of holding all constraints and being on the front, by bootstrap over rows and seeds"
         text += "." if (table["seeds"] > 1).any() else "; one seed each, so the chance of seeds is not in it."
     if "hypervolume" in table.attrs:
         value, low, high = table.attrs["hypervolume"]
