@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from raysearch.assets.cache import cache_dir
 from raysearch.config.schema import ModelConfig
@@ -170,7 +171,7 @@ def _lock(target: Path) -> Iterator[None]:
 
 
 def _write_manifest(folder: Path) -> None:
-    files = {p.name: _digest([p]) for p in sorted(folder.iterdir())}
+    files = {p.name: {"bytes": p.stat().st_size, "sha256": _digest([p])} for p in sorted(folder.iterdir())}
     digest = _digest([folder / "config.json", *sorted(folder.glob("*.safetensors"))])
     part = folder / f"{_MANIFEST}.part"
     part.write_text(json.dumps({"digest": digest, "files": files}, indent=1))
@@ -181,13 +182,16 @@ def _write_manifest(folder: Path) -> None:
 def _damage(folder: Path) -> str:
     """What is wrong with a converted folder, in words; empty when nothing is. Files are read once a process."""
     try:
-        files: dict[str, str] = json.loads((folder / _MANIFEST).read_text())["files"]
+        files: dict[str, dict[str, Any]] = json.loads((folder / _MANIFEST).read_text())["files"]
         missing = [name for name in files if not (folder / name).is_file()]
         if missing:
             return f"{folder / missing[0]} is missing"
+        for name, known in files.items():
+            if (folder / name).stat().st_size != known["bytes"]:
+                return f"{folder / name} has the wrong size"
         if folder not in _digested:
-            for name, digest in files.items():
-                if _digest([folder / name]) != digest:
+            for name, known in files.items():
+                if _digest([folder / name]) != known["sha256"]:
                     return f"{folder / name} has the wrong SHA-256"
             _digested.add(folder)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

@@ -68,10 +68,10 @@ def test_unlearning_lowers_the_held_out_gap_of_the_real_model(runtime: Runtime, 
     lm = runtime.language_model(chosen.model)
     train, held_out = stereotype_pairs(chosen)
     with _model_of(at_stage(config, "baseline"), lm) as subject:
-        before, _, _ = measure_intrinsic(chosen, subject, held_out, runtime)
+        before = measure_intrinsic(chosen, subject, held_out, runtime).metrics
     with _model_of(chosen, lm) as subject:
-        unlearn.train(lm, subject.model, chosen.unlearning, train, chosen.seed, runtime)
-        after, _, _ = measure_intrinsic(chosen, subject, held_out, runtime)
+        unlearn.train(lm, subject.model, chosen, train, runtime)
+        after = measure_intrinsic(chosen, subject, held_out, runtime).metrics
     torch.set_num_threads(1)
     assert before["intrinsic_gap"].low > 0.3
     assert after["intrinsic_gap"].value < before["intrinsic_gap"].value
@@ -105,7 +105,7 @@ def test_a_damaged_conversion_is_named_and_made_again(tmp_path: Path, monkeypatc
     said: list[str] = []
     assert resolve(config, said.append) == first
     assert len(made) == 2
-    assert any("is damaged" in line for line in said)
+    assert any("has the wrong size: converting smollm2-135m again" in line for line in said)
     assert not list((tmp_path / "models").glob("*.part-*"))
 
 
