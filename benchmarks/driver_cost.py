@@ -110,14 +110,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trials", type=int, default=2000)
     parser.add_argument("--slots", type=int, default=16)
-    parser.add_argument("--queued", type=int, help="trials proposed ahead; default: as many as slots")
+    parser.add_argument("--queued", type=int, default=4, help="trials proposed ahead of a free slot")
     parser.add_argument("--out", type=Path, default=Path(__file__).resolve().parent / "results")
     arguments = parser.parse_args()
     from raysearch.study.run import search
     from raysearch.study.session import chatter_to
 
     changes = [f"search.trials={arguments.trials}", f"workers.groups={arguments.slots}", "search.gate=false"]
-    changes.append(f"workers.queued={arguments.slots if arguments.queued is None else arguments.queued}")
+    changes.append(f"workers.queued={arguments.queued}")
     study = load_study("demo", [*changes, "search.sampler={name: random}"])
     clock = Clock()
     with tempfile.TemporaryDirectory() as folder:
@@ -140,6 +140,7 @@ def main() -> int:
         "machine": machine,
         "trials": arguments.trials,
         "slots": arguments.slots,
+        "queued": arguments.queued,
         "recorded": recorded,
         "whole_s": round(whole, 1),
         "ideal_s": arguments.trials * ideal,

@@ -153,8 +153,16 @@ class ParetoSearcher(Searcher):
             "number": proposal.trial,
             "config": json.dumps(proposal.config),
             "legs": json.dumps([asdict(leg) for leg in legs]),
+            "crew": self._crew(proposal),
             **self._extra,
         }
+
+    def _crew(self, proposal: ProposalRecord) -> int:
+        """How many trials will be out together now, for ``Dispatcher.submit``."""
+        if self._agenda.baseline_first:
+            return 1
+        left = 0 if proposal.kind == "replicate" else len(self._agenda.waiting) + self._agenda.samples
+        return min(self._concurrent, len(self._out) + left)
 
     def _next(self) -> tuple[ProposalRecord | None, optuna.trial.Trial | None]:
         agenda = self._agenda

@@ -205,6 +205,7 @@ def search(
 def _tune(searcher: Any, driver: Any, run: RunFolder) -> None:
     """Runs Ray Tune to the end of the search. Its own files go to RUN/ray; nothing of ours is read from them."""
     os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
+    os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "86400")  # of Tune's own state, which nobody restores from
     # As many actors come up at once as the searcher hands out trials: with one, short trials would follow one another.
     workers = run.study().config.workers
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(workers.groups + workers.queued)

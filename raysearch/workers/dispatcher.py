@@ -7,6 +7,7 @@ reason when it is lost again: a trial that kills every worker must not kill the 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import deque
 from dataclasses import dataclass, field
@@ -17,6 +18,9 @@ from raysearch.pipeline.leg import WHOLE, Leg
 
 _MOST_ATTEMPTS = 2
 """A lost worker may be bad luck once; the same trial losing two groups is the trial's doing."""
+
+_MUSTER_S = 30.0
+"""Longest wait for Ray Tune's actors to come up; after that short trials are handed over more slowly, no more."""
 
 
 @dataclass(frozen=True)
@@ -72,15 +76,37 @@ class Dispatcher:
         self._started: dict[int, float] = {}
         self._results: dict[int, Result] = {}
         self._stopping = False
+        self._present = 0
+        self._came = asyncio.Condition()
 
-    async def submit(self, work: Work) -> bool:
+    async def present(self) -> None:
+        """A new actor of Ray Tune's is up."""
+        async with self._came:
+            self._present += 1
+            self._came.notify_all()
+
+    async def submit(self, work: Work, crew: int = 0) -> bool:
         """Queues a leg and returns when it has a result, which stays here until ``collect``.
 
         Safe to repeat: a caller that was lost and started again waits for the same leg, or finds its result.
 
+        Args:
+            work: the leg.
+            crew: how many of Tune's actors must have come up before a result is given. An actor that is done while
+                others are on their way would be given the trial of one of those, which Tune then ends and replaces by
+                another that comes last in the line: trials shorter than the start of an actor would never get more
+                than a few actors to run on.
+
         Returns:
             Whether the trial has ended.
         """
+        final = await self._done(work)
+        async with self._came:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._came.wait_for(lambda: self._present >= crew or self._stopping), _MUSTER_S)
+        return final
+
+    async def _done(self, work: Work) -> bool:
         ready = self._results.get(work.number)
         if ready is not None and ready.leg.until == work.leg.until:
             return ready.final
@@ -165,6 +191,8 @@ class Dispatcher:
         while self._queue:
             self._fail(self._queue.popleft(), "the study was stopped")
         self._ready.set()
+        async with self._came:
+            self._came.notify_all()
 
     def _give_back(self, state: GroupState, why: str) -> None:
         work, state.work = state.work, None

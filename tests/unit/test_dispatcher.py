@@ -29,6 +29,35 @@ def test_a_group_takes_a_trial_and_its_result_comes_back() -> None:
     run(scenario)
 
 
+def test_no_result_is_given_before_all_of_tunes_actors_are_up() -> None:
+    async def scenario() -> None:
+        dispatcher = Dispatcher(["a"])
+        epoch = await dispatcher.join("a")
+        await dispatcher.present()
+        waiting = asyncio.create_task(dispatcher.submit(WORK, 2))
+        await dispatcher.take("a", epoch, 5)
+        await dispatcher.finish("a", epoch, 7, b"outcome")
+        done, _ = await asyncio.wait([waiting], timeout=0.2)
+        assert not done
+        await dispatcher.present()
+        assert await waiting
+
+    run(scenario)
+
+
+def test_stopping_waits_for_no_actor() -> None:
+    async def scenario() -> None:
+        dispatcher = Dispatcher(["a"])
+        await dispatcher.join("a")
+        waiting = asyncio.create_task(dispatcher.submit(WORK, 2))
+        await asyncio.sleep(0)
+        await dispatcher.stop()
+        assert await waiting
+        assert (await dispatcher.collect(7)).reason == FailureReason.STOPPED
+
+    run(scenario)
+
+
 def test_an_idle_group_hears_nothing_after_the_time_out() -> None:
     async def scenario() -> None:
         dispatcher = Dispatcher(["a"])
