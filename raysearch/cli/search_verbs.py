@@ -133,7 +133,7 @@ def simulate(
     ledger: Run,
     trials: Annotated[int, typer.Option(min=1, help="Trials to sample.")] = 1000,
     workers: Annotated[int, typer.Option(min=1, help="Trials at a time.")] = 8,
-    sampler: Annotated[str | None, typer.Option(help="Optuna's sampler; default: the study's.")] = None,
+    sampler: Annotated[str | None, typer.Option(help="The sampler; default: the study's.")] = None,
     rungs: Annotated[
         str | None,
         typer.Option(help="Fidelities of the rungs, `6,12`; `none` for no early stopping; default: the study's."),

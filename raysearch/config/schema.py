@@ -269,16 +269,16 @@ class ConstraintConfig(Block):
 
 
 class SamplerConfig(Block):
-    name: Literal["tpe", "nsga2", "nsga3", "gp", "random", "quasi_random"] = "tpe"
-    """Optuna's sampler."""
+    name: Literal["tpe", "nsga2", "nsga3", "gp", "random", "quasi_random", "hvi"] = "hvi"
+    """Optuna's samplers, and `hvi`: ours, by expected gain of feasible hypervolume, best where trials are few."""
     seed: int = Field(default=0, ge=0)
     startup_trials: int = Field(default=10, ge=1)
-    """TPE and GP: so many trials are random before the model is used."""
+    """TPE, GP and hvi: so many trials are random before the model is used."""
     constraints: Literal["told", "withheld"] = "told"
     """told: the sampler hears of violations natively. withheld: it sees objectives alone, while halving, the gate and
     the front still know; measured better with TPE where the front is only just feasible (docs/log.md)."""
     options: dict[str, Any] = {}
-    """More keyword arguments of Optuna's sampler class."""
+    """More keyword arguments of the sampler's class."""
 
 
 class EarlyStoppingConfig(Block):
@@ -337,7 +337,8 @@ class WorkersConfig(Block):
     cpus_per_worker: int = Field(default=1, ge=1)
     gpus_per_worker: float = Field(default=0.0, ge=0.0)
     max_restarts: int = Field(default=10, ge=0)
-    """How often a lost group is started again, time-outs included; without a group the study stops, to be resumed."""
+    """How often a lost group is started again, beginning anew after a time-out; without a group the study stops, to be
+    resumed."""
     queued: int = Field(default=0, ge=0)
     """Trials proposed ahead, beyond one a group: no group waits between short trials, and each is proposed with less
     knowledge. 0 is right where a trial takes longer than some seconds."""

@@ -34,6 +34,9 @@ class Observer(Protocol):
     def show(self, title: str, value: Any) -> None:
         """An input or output of the stage, for people."""
 
+    def leaving(self) -> bool:
+        """Whether the study is being stopped: what is not on disk will be lost."""
+
 
 class Silent:
     """Nobody listens."""
@@ -43,6 +46,9 @@ class Silent:
     def progress(self, done: int, total: int, values: dict[str, float]) -> None: ...
 
     def show(self, title: str, value: Any) -> None: ...
+
+    def leaving(self) -> bool:
+        return False
 
 
 @dataclass

@@ -163,7 +163,7 @@ def learning_rate(step: int, config: UnlearningConfig) -> float:
 
 
 class _Saver:
-    """Saves the state of a training on rank 0: at the end of a leg, and now and then within it.
+    """Saves the state of a training on rank 0: at the end of a leg, now and then within it, and while all is stopped.
 
     Args:
         trial: the trial's whole configuration.
@@ -177,9 +177,9 @@ class _Saver:
         self._every_s = leg.checkpoint_every_s
         self._saved_at = time.monotonic()
 
-    def step_done(self, last: bool, progress: Progress, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-        """Called after every step; ``last`` of the leg."""
-        due = last or time.monotonic() - self._saved_at >= self._every_s
+    def step_done(self, now: bool, progress: Progress, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+        """Called after every step; ``now``: do not wait until it is time."""
+        due = now or time.monotonic() - self._saved_at >= self._every_s
         if self.checkpoints is not None and self._writes and due:
             self.checkpoints.save(progress, model, optimizer)
             self._saved_at = time.monotonic()
@@ -254,7 +254,7 @@ def train(
         point = {"step": step + 1.0, **values, "lr": learning_rate(step, config), "grad_norm": norm}
         progress.curve.append(point)
         progress.step = step + 1
-        saver.step_done(step + 1 == end, progress, model, optimizer)
+        saver.step_done(step + 1 == end or runtime.observer.leaving(), progress, model, optimizer)
         runtime.observer.progress(step + 1, config.steps, point)
     return progress.curve
 

@@ -38,6 +38,10 @@ class DebugScreen:
         """An input or output of the stage."""
         self._console.print(Text.assemble((f"{title}: ", "bold"), _text(value)))
 
+    def leaving(self) -> bool:
+        """Nobody stops it but Ctrl-C."""
+        return False
+
 
 def _text(value: Any) -> str:
     if isinstance(value, str):

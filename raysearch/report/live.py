@@ -174,3 +174,7 @@ class Bar:
 
     def show(self, title: str, value: Any) -> None:
         """Not shown."""
+
+    def leaving(self) -> bool:
+        """Nobody stops it but Ctrl-C."""
+        return False

@@ -18,11 +18,11 @@ from raysearch.ledger.tensorboard import trial_folder, write_trial
 from raysearch.metrics.definitions import DEFINITIONS
 from raysearch.metrics.measurement import Measurement
 from raysearch.pipeline.attempt import Attempt
-from raysearch.pipeline.leg import Bound
+from raysearch.pipeline.leg import Bound, full_fidelity
 from raysearch.pipeline.trial import Outcome
 from raysearch.search import constraints
 from raysearch.search.halving import Arrival
-from raysearch.search.searcher import Verdict
+from raysearch.search.searcher import Partial, Verdict
 
 
 @dataclass
@@ -195,13 +195,25 @@ def arrival(record: RungRecord) -> Arrival:
     return Arrival(record.trial, record.fidelity, tuple(record.objectives.values()), tuple(record.constraints.values()))
 
 
-def verdict(record: TrialRecord) -> Verdict:
+def verdict(record: TrialRecord, study: Study) -> Verdict:
     """What Optuna is told of a record."""
     if record.state == "complete":
         return Verdict("complete", tuple(record.objectives.values()), record.constraints)
     if record.state in ("stopped", "gated"):
-        return Verdict("pruned", None, record.constraints, f"{record.reason}: {record.detail}")
+        words = f"{record.reason}: {record.detail}"
+        return Verdict("pruned", None, record.constraints, words, _partial(record, study))
     return Verdict("failed", None, {}, f"{record.reason}: {record.detail}")
+
+
+def _partial(record: TrialRecord, study: Study) -> Partial | None:
+    early = study.config.search.early_stopping
+    if record.state != "stopped" or record.fidelity is None or early is None:
+        return None
+    full = full_fidelity(record.config, early.fidelity)
+    names = list(study.config.objectives)
+    if not full or any(name not in record.metrics for name in names):
+        return None
+    return Partial(record.fidelity / full, tuple(record.metrics[name].value for name in names))
 
 
 def _broken(violations: dict[str, float]) -> str:

@@ -21,9 +21,18 @@ from ray.tune.search import Searcher
 from raysearch.config.space import Choice, Distribution, Int, label, walk
 from raysearch.ledger.record import ProposalRecord
 from raysearch.pipeline.leg import Leg
+from raysearch.search.hvi import PARTIAL
 
 MOST_LOSSES = 2
 """Ray Tune may lose a trial's little actor through no fault of the trial; more than once more is one too many."""
+
+
+@dataclass(frozen=True)
+class Partial:
+    """What an early-stopped trial showed where it was stopped: its share of the full fidelity, and its objectives."""
+
+    share: float
+    values: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -35,12 +44,14 @@ class Verdict:
         values: the objective vector in the study's order.
         constraints: name -> violation, feasible <= 0.
         reason: why it is not complete.
+        partial: of a trial that a rung ended; for samplers that know of fidelity.
     """
 
     state: Literal["complete", "pruned", "failed"]
     values: tuple[float, ...] | None = None
     constraints: dict[str, float] = field(default_factory=dict)
     reason: str | None = None
+    partial: Partial | None = None
 
     def without_constraints(self) -> Verdict:
         """What a sampler hears that is not to know of them."""
@@ -274,6 +285,8 @@ def tell(study: optuna.Study, asked: optuna.trial.Trial, verdict: Verdict) -> No
     for name, violation in verdict.constraints.items():
         asked.set_constraint(name, violation)
     if verdict.state == "pruned":
+        if verdict.partial is not None:
+            asked.set_user_attr(PARTIAL, asdict(verdict.partial))
         asked.set_user_attr("reason", verdict.reason)
         study.tell(asked, state=TrialState.PRUNED)
     else:

@@ -8,26 +8,25 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
+from optuna.distributions import BaseDistribution
 from optuna.samplers._ga._base import BaseGASampler
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.study import StudyDirection
 from optuna.trial import TrialState, create_trial
 
-from raysearch.config.schema import SamplerConfig, StudyConfig
-from raysearch.config.space import Choice, Distribution, Int, labels, walk
+from raysearch.config.load import Study
+from raysearch.config.schema import SamplerConfig
+from raysearch.config.space import Distribution, walk
 from raysearch.errors import UserError
+from raysearch.search.distributions import distribution
+from raysearch.search.hvi import PARTIAL, Goal
 from raysearch.search.samplers import build
 from raysearch.search.searcher import Verdict
 
@@ -60,13 +59,13 @@ def open_storage(journal: Path) -> BaseStorage:
         ) from None
 
 
-def new_study(storage: BaseStorage, name: str, config: StudyConfig, trials_so_far: int = 0) -> optuna.Study:
+def new_study(storage: BaseStorage, name: str, study: Study, trials_so_far: int = 0) -> optuna.Study:
     """A new study under a name of its own; an older one of this name, derived from the same ledger, is removed first.
 
     Args:
         storage: where.
         name: the run's.
-        config: directions and sampler.
+        study: space, directions, reference point, sampler.
         trials_so_far: shifts the sampler's seed, so that a resumed search does not draw its first points again.
     """
     if name in optuna.get_all_study_names(storage):
@@ -74,17 +73,22 @@ def new_study(storage: BaseStorage, name: str, config: StudyConfig, trials_so_fa
     return optuna.create_study(
         storage=storage,
         study_name=name,
-        directions=list(config.objectives.values()),
-        sampler=build(config.search.sampler, trials_so_far),
+        directions=list(study.config.objectives.values()),
+        sampler=build(study.config.search.sampler, goal_of(study), trials_so_far),
         load_if_exists=False,
     )
 
 
-def study_in_memory(directions: Sequence[str], sampler: SamplerConfig) -> optuna.Study:
+def goal_of(study: Study) -> Goal:
+    """What a study's sampler is to reach."""
+    return Goal(study.space, list(study.config.objectives.values()), study.config.corner)
+
+
+def study_in_memory(goal: Goal, sampler: SamplerConfig) -> optuna.Study:
     """A study that lives as long as this process: for simulations."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     return optuna.create_study(
-        directions=[StudyDirection[direction.upper()] for direction in directions], sampler=build(sampler)
+        directions=[StudyDirection[direction.upper()] for direction in goal.directions], sampler=build(sampler, goal)
     )
 
 
@@ -116,14 +120,16 @@ def add(
             return params[name]
 
         used, _ = walk(space, note)
-        reason = {} if verdict.reason is None else {"reason": verdict.reason}
+        told: dict[str, Any] = {} if verdict.reason is None else {"reason": verdict.reason}
+        if verdict.partial is not None:
+            told[PARTIAL] = asdict(verdict.partial)
         study.add_trial(
             create_trial(
                 state=_STATES[verdict.state],
                 values=None if verdict.values is None else list(verdict.values),
                 params=used,
                 distributions=found,
-                user_attrs={**attributes, **reason},
+                user_attrs={**attributes, **told},
                 system_attrs={generation_key: complete // population} if generation_key else {},
                 constraints=verdict.constraints or None,
             )
@@ -136,12 +142,3 @@ def _generations(study: optuna.Study) -> tuple[str | None, int]:
     if not isinstance(study.sampler, BaseGASampler):
         return None, 1
     return study.sampler._get_generation_key(), study.sampler.population_size or _POPULATION
-
-
-def distribution(leaf: Distribution) -> BaseDistribution:
-    """Optuna's form of a leaf."""
-    if isinstance(leaf, Choice):
-        return CategoricalDistribution(labels(leaf))
-    if isinstance(leaf, Int):
-        return IntDistribution(leaf.low, leaf.high, log=leaf.log, step=leaf.step or 1)
-    return FloatDistribution(leaf.low, leaf.high, log=leaf.log, step=leaf.step)

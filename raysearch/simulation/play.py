@@ -17,7 +17,7 @@ from raysearch.ledger.record import ProposalRecord
 from raysearch.pareto.front import hypervolume, to_minimise
 from raysearch.pipeline.leg import WHOLE, Leg
 from raysearch.search.halving import Arrival, Rungs
-from raysearch.search.searcher import Verdict
+from raysearch.search.searcher import Partial, Verdict
 from raysearch.simulation.problem import Outcome, Problem
 
 
@@ -187,7 +187,7 @@ class Simulation:
         played = Played(running.number, running.params, state, running.end, outcome, running.cost_s, now)
         self._played.append(played)
         if self._desk is not None:
-            self._desk.verdicts[running.number] = _verdict(played)
+            self._desk.verdicts[running.number] = _verdict(played, self._problem.full)
         result, error = self._result_of(played)
         self._searcher.on_trial_complete(running.trial_id, result, error)
 
@@ -202,13 +202,15 @@ def our_params(desk: SimulatedDesk) -> Callable[[Any], tuple[int, Mapping[str, A
     return read
 
 
-def _verdict(played: Played) -> Verdict:
+def _verdict(played: Played, full: int) -> Verdict:
     if played.state == "complete":
         return Verdict("complete", played.outcome.values, played.outcome.constraints)
     if played.state == "failed":
         return Verdict("failed", reason="it failed where it was recorded to fail")
-    known = played.outcome.early if played.state == "gated" else played.outcome.constraints
-    return Verdict("pruned", None, known, played.state)
+    if played.state == "gated" or played.outcome.values is None:
+        return Verdict("pruned", None, played.outcome.early, played.state)
+    partial = Partial(played.fidelity / full, played.outcome.values)
+    return Verdict("pruned", None, played.outcome.constraints, played.state, partial)
 
 
 def hypervolume_over_cost(

@@ -14,6 +14,7 @@ from raysearch.errors import UserError
 from raysearch.ledger.run_folder import RunFolder
 from raysearch.search import storage
 from raysearch.search.halving import Rungs
+from raysearch.search.hvi import Goal
 from raysearch.search.searcher import Agenda, ParetoSearcher
 from raysearch.simulation.play import Played, SimulatedDesk, Simulation, hypervolume_over_cost, our_params
 from raysearch.simulation.problem import Problem
@@ -70,7 +71,7 @@ def search(
     """
     started = time.perf_counter()
     directions = list(problem.objectives.values())
-    study = storage.study_in_memory(directions, sampler)
+    study = storage.study_in_memory(Goal(problem.space, directions, problem.corner), sampler)
     desk = SimulatedDesk()
     agenda = Agenda(deque(), deque(), trials, 0, 0, baseline_first=False)
     searcher = ParetoSearcher(

@@ -25,12 +25,12 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from raysearch.config.load import Study
 from raysearch.config.metric_names import INTRINSIC_METRICS, RANGES
-from raysearch.config.space import Choice, Parameter, labels, parameters, same
 from raysearch.errors import UserError
 from raysearch.ledger.record import TrialRecord
 from raysearch.ledger.run_folder import RunFolder
 from raysearch.pipeline.leg import full_fidelity
 from raysearch.search import constraints
+from raysearch.search.unit_cube import UnitCube
 from raysearch.simulation.problem import Outcome
 from raysearch.uncertainty.configurations import configurations
 
@@ -41,27 +41,6 @@ LEAST_TRIALS = 8
 
 _EARLY_STAGES = ("model", "data", "intrinsic")
 _EVALUATION_STAGES = (*_EARLY_STAGES, "downstream", "metrics")
-
-
-class Encoder:
-    """Parameters as numbers in [0, 1]: scaled ranges, one column an option; an absent parameter is 0 everywhere."""
-
-    def __init__(self, space: Any) -> None:
-        self._parameters: list[Parameter] = list(parameters(space).values())
-
-    def encode(self, params: Mapping[str, Any]) -> list[float]:
-        """One row."""
-        row: list[float] = []
-        for parameter in self._parameters:
-            leaf, value = parameter.distribution, params.get(parameter.name)
-            if isinstance(leaf, Choice):
-                row += [float(value is not None and same(name, value)) for name in labels(leaf)]
-                continue
-            present = value is not None
-            low, high = (math.log(leaf.low), math.log(leaf.high)) if leaf.log else (leaf.low, leaf.high)
-            at = (math.log(value) if leaf.log else value) if value is not None else low
-            row += [float(present), (at - low) / (high - low) if present and high > low else 0.0]
-        return row
 
 
 class RecordedProblem:
@@ -93,7 +72,7 @@ class RecordedProblem:
         self.fidelity = "unlearning.steps" if early is None else early.fidelity
         fulls = [full_fidelity(r.config, self.fidelity) for r in complete]
         self._full = max((full for full in fulls if full is not None), default=1)
-        self._encoder = Encoder(self.study.space)
+        self._cube = UnitCube(self.study.space)
         wanted = {*self.study.config.objectives, *(c.metric for c in self.study.config.constraints)}
         self._metrics = sorted(wanted)
         self._fit_metrics(complete)
@@ -122,9 +101,13 @@ class RecordedProblem:
         """The largest full fidelity among the recorded trials."""
         return self._full
 
+    def _row_of(self, params: Mapping[str, Any]) -> list[float]:
+        columns: list[float] = self._cube.columns(self._cube.point(params)[None])[0].tolist()
+        return columns
+
     def _row(self, params: Mapping[str, Any], share: float) -> list[float]:
         """Inputs of the surrogates; ``share`` is of the trial's own full fidelity."""
-        return [*self._encoder.encode(params), share]
+        return [*self._row_of(params), share]
 
     def _fit_metrics(self, complete: Sequence[TrialRecord]) -> None:
         by_trial = {record.trial: record for record in self._records if record.kind == "search"}
@@ -159,14 +142,14 @@ class RecordedProblem:
         failed = np.asarray([r.state == "failed" for r in sampled])
         self._failures: KNeighborsClassifier | None = None
         if failed.any():
-            inputs = np.asarray([self._encoder.encode(r.params) for r in sampled])
+            inputs = np.asarray([self._row_of(r.params) for r in sampled])
             self._failures = KNeighborsClassifier(min(5, len(sampled))).fit(inputs, failed)
 
     def _fit_costs(self, complete: Sequence[TrialRecord]) -> None:
         passed: dict[int, int] = {}
         for rung in self._rungs:
             passed[rung.trial] = passed.get(rung.trial, 0) + 1
-        inputs = np.asarray([self._encoder.encode(r.params) for r in complete])
+        inputs = np.asarray([self._row_of(r.params) for r in complete])
         training = [r.costs_s.get("unlearning", 0.0) for r in complete]
         evaluations = [
             [r.costs_s.get(stage, 0.0) / (1 + passed.get(r.trial, 0)) for stage in _EVALUATION_STAGES] for r in complete
@@ -182,7 +165,7 @@ class RecordedProblem:
         rng = np.random.default_rng([seed, digest])
         noise = self._noise[rng.integers(len(self._noise))]
         if self._failures is not None:
-            odds = self._failures.predict_proba(np.asarray([self._encoder.encode(params)]))[0, -1]
+            odds = self._failures.predict_proba(np.asarray([self._row_of(params)]))[0, -1]
             if rng.uniform() < odds and self._failures.classes_[-1]:
                 return Outcome(None)
         mean = self._mean(key, params, fidelity)
@@ -209,7 +192,7 @@ class RecordedProblem:
         """
         key = json.dumps(dict(params), sort_keys=True, default=str)
         if key not in self._cost_memo:
-            self._cost_memo[key] = self._costs.predict(np.asarray([self._encoder.encode(params)]))[0]
+            self._cost_memo[key] = self._costs.predict(np.asarray([self._row_of(params)]))[0]
         training, *evaluation = self._cost_memo[key].tolist()
         share = (end - start) / self._full if self.fidelity == "unlearning.steps" else float(start == 0)
         stages = _EARLY_STAGES if gated else _EVALUATION_STAGES

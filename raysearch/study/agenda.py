@@ -53,8 +53,8 @@ def optuna_study(study: Study, run: RunFolder, warm: list[WarmTrial]) -> Any:
     """Optuna's study of a run, made anew from the ledger: every finished sampled trial once, none left running."""
     opened = storage.open_storage(run.journal)
     proposed = sum(proposal.kind == "search" for proposal in run.ledger.proposals())
-    found = storage.new_study(opened, study_name(run), study.config, proposed)
-    trials = [*_warm(warm), *_recorded(run)]
+    found = storage.new_study(opened, study_name(run), study, proposed)
+    trials = [*_warm(warm), *_recorded(study, run)]
     if study.config.search.sampler.constraints == "withheld":
         trials = [(params, verdict.without_constraints(), attributes) for params, verdict, attributes in trials]
     storage.add(found, study.space, trials)
@@ -74,7 +74,7 @@ def _warm(warm: list[WarmTrial]) -> Iterator[Told]:
         yield trial.params, Verdict("complete", trial.values, trial.constraints), {"warm_start": trial.origin}
 
 
-def _recorded(run: RunFolder) -> Iterator[Told]:
+def _recorded(study: Study, run: RunFolder) -> Iterator[Told]:
     for record in run.ledger:
         if record.kind == "search":
-            yield record.params, verdict_of(record), {"trial": record.trial}
+            yield record.params, verdict_of(record, study), {"trial": record.trial}

@@ -134,7 +134,7 @@ class Driver:
         shutil.rmtree(self._folder(number), ignore_errors=True)
         self._listener.finished(record)
         self._look_for_problems(proposal, record)
-        return verdict(record)
+        return verdict(record, self._study)
 
     def replicate(self, number: int, pending: Mapping[int, int]) -> ProposalRecord | None:
         """The next replicate: another seed for the configuration whose place on the front is least certain."""

@@ -103,9 +103,10 @@ def check_sampler(study: Study) -> None:
         ConfigError: an option that Optuna's class does not have, or that it refuses.
     """
     from raysearch.search.samplers import build
+    from raysearch.search.storage import goal_of
 
     try:
-        build(study.config.search.sampler)
+        build(study.config.search.sampler, goal_of(study))
     except ConfigError as error:
         raise ConfigError([Problem(str(study.path), p.path, p.message) for p in error.problems]) from None
 

@@ -61,6 +61,7 @@ class GroupState:
     done: int = 0
     total: int = 0
     values: dict[str, float] = field(default_factory=dict)
+    timed_out: int = 0
     since_s: float = field(default_factory=time.time)
 
 
@@ -175,11 +176,18 @@ class Dispatcher:
 
     async def progress(
         self, group: str, epoch: int, stage: str, done: int, total: int, values: dict[str, float]
-    ) -> None:
-        """What a group is doing now."""
+    ) -> bool:
+        """What a group is doing now. Returns whether the study is being stopped."""
         state = self._groups[group]
         if state.epoch == epoch and state.work is not None:
             state.stage, state.done, state.total, state.values = stage, done, total, values
+        return self._stopping
+
+    async def time_outs(self, group: str) -> int:
+        """How often a group ended because a trial took too long, what it has in hand now included."""
+        state = self._groups[group]
+        self._give_back(state, "its worker group was lost")
+        return state.timed_out
 
     async def snapshot(self) -> dict[str, GroupState]:
         """All groups, for the screen."""
@@ -200,6 +208,7 @@ class Dispatcher:
             return
         limit = work.leg.timeout_s
         if limit is not None and time.time() - state.since_s >= limit:
+            state.timed_out += 1
             self._fail(work, f"over {limit:g} s in stage {state.stage}", FailureReason.TIMED_OUT)
             return
         if self._attempts[work.number] >= _MOST_ATTEMPTS:

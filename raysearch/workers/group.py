@@ -56,18 +56,27 @@ class GroupPlan:
 def host(plan: GroupPlan) -> None:
     """Holds a group to its end: ``fit`` lasts as long as the group. Tells the dispatcher when it is gone for good."""
     dispatcher = ray.get_actor(plan.dispatcher, namespace=plan.namespace)
-    try:
-        trainer(plan).fit()
-        why = "it ended"
-    except Exception as error:
-        logging.getLogger(__name__).exception("group %s", plan.name)
-        why = f"worker group {plan.name} failed: {' '.join(str(error).split())[:500]}"
+    timed_out = life = 0
+    while True:
+        life += 1
+        try:
+            trainer(plan, life).fit()
+            why = "it ended"
+        except Exception as error:
+            logging.getLogger(__name__).exception("group %s", plan.name)
+            why = f"worker group {plan.name} failed: {' '.join(str(error).split())[:500]}"
+            with contextlib.suppress(ray.exceptions.RayError):
+                count: int = ray.get(dispatcher.time_outs.remote(plan.name))
+                if count > timed_out:  # the trials' doing, not the group's: its restarts count anew
+                    timed_out = count
+                    continue
+        break
     with contextlib.suppress(ray.exceptions.RayError):  # the study may have ended meanwhile
         ray.get(dispatcher.leave.remote(plan.name, why))
 
 
-def trainer(plan: GroupPlan) -> TorchTrainer:
-    """The Ray Train trainer of a group."""
+def trainer(plan: GroupPlan, life: int = 1) -> TorchTrainer:
+    """The Ray Train trainer of a group; ``life`` counts those that the group has had."""
     gpu = plan.workers.gpus_per_worker > 0
     per_worker: dict[str, float] = {"CPU": plan.workers.cpus_per_worker}
     if gpu:
@@ -80,7 +89,7 @@ def trainer(plan: GroupPlan) -> TorchTrainer:
             num_workers=plan.workers.workers_per_group, use_gpu=gpu, resources_per_worker=per_worker
         ),
         run_config=RunConfig(
-            name=plan.name,
+            name=f"{plan.name}-{life}",
             storage_path=str(plan.storage),
             failure_config=FailureConfig(max_failures=plan.workers.max_restarts),
             worker_runtime_env={"env_vars": plan.environment},  # type: ignore[call-arg]  # its types are the old API's
@@ -94,6 +103,8 @@ class _Reporter:
     def __init__(self, dispatcher: Any, group: str, epoch: int) -> None:
         self._dispatcher, self._group, self._epoch = dispatcher, group, epoch
         self._stage, self._last = "", 0.0
+        self._answer: Any = None
+        self._leaving = False
 
     def stage(self, name: str) -> None:
         self._stage, self._last = name, 0.0
@@ -102,9 +113,20 @@ class _Reporter:
     def progress(self, done: int, total: int, values: dict[str, float]) -> None:
         if time.monotonic() - self._last >= _PROGRESS_EVERY_S or done == total:
             self._last = time.monotonic()
-            self._dispatcher.progress.remote(self._group, self._epoch, self._stage, done, total, values)
+            self._look()
+            self._answer = self._dispatcher.progress.remote(self._group, self._epoch, self._stage, done, total, values)
 
     def show(self, title: str, value: Any) -> None: ...
+
+    def leaving(self) -> bool:
+        self._look()
+        return self._leaving
+
+    def _look(self) -> None:
+        if self._answer is not None and ray.wait([self._answer], timeout=0)[0]:
+            answer, self._answer = self._answer, None
+            with contextlib.suppress(ray.exceptions.RayError):  # the dispatcher is gone: the group will be, too
+                self._leaving = ray.get(answer)
 
 
 @contextlib.contextmanager

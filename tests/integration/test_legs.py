@@ -10,7 +10,7 @@ import pytest
 from raysearch.config.metric_names import INTRINSIC_METRICS
 from raysearch.config.schema import TrialConfig
 from raysearch.pipeline.leg import Bound, Leg, rungs_of
-from raysearch.pipeline.runtime import Runtime
+from raysearch.pipeline.runtime import Runtime, Silent
 from raysearch.pipeline.trial import Outcome, run_trial
 from raysearch.replay import at_stage
 from tests.studies import small_study
@@ -58,6 +58,9 @@ def test_an_interrupted_leg_goes_on_from_its_last_state(config: TrialConfig, tmp
 
         def show(self, title: str, value: object) -> None: ...
 
+        def leaving(self) -> bool:
+            return False
+
         def progress(self, done: int, total: int, values: dict[str, float]) -> None:
             if "loss" in values and done == 4:
                 raise Killed
@@ -75,6 +78,25 @@ def test_an_interrupted_leg_goes_on_from_its_last_state(config: TrialConfig, tmp
     again = run_trial(config, Runtime(observer=Counter()), leg)
     assert steps == [5, 6]
     assert same(again, run_trial(config, Runtime()))
+
+
+def test_while_all_is_being_stopped_every_step_is_saved(config: TrialConfig, tmp_path: Path) -> None:
+    seen: list[list[str]] = []
+
+    class Leaving(Silent):
+        def __init__(self) -> None:
+            self.step = 0
+
+        def progress(self, done: int, total: int, values: dict[str, float]) -> None:
+            self.step = done if "loss" in values else self.step
+            seen.append(sorted(path.name for path in tmp_path.glob("a/*")) if "loss" in values else [])
+
+        def leaving(self) -> bool:
+            return self.step in (2, 3)
+
+    run_trial(config, Runtime(observer=Leaving()), Leg(folder=str(tmp_path / "a"), checkpoint_every_s=1e9))
+    kept = ["step-000004.safetensors"]
+    assert [names for names in seen if names] == [["step-000003.safetensors"], kept, kept, ["step-000006.safetensors"]]
 
 
 def test_training_rows_as_fidelity_train_once_and_judge_the_same_rows(config: TrialConfig, tmp_path: Path) -> None:

@@ -12,12 +12,12 @@ from typer.testing import CliRunner
 
 from raysearch.cli import app
 from raysearch.config.schema import EarlyStoppingConfig, SamplerConfig
-from raysearch.config.space import Choice, Float
+from raysearch.config.space import Float
 from raysearch.ledger.run_folder import RunFolder
 from raysearch.simulation.play import hypervolume_over_cost
 from raysearch.simulation.problem import Outcome
 from raysearch.simulation.run import search
-from raysearch.simulation.surrogate import Encoder, RecordedProblem
+from raysearch.simulation.surrogate import RecordedProblem
 
 RECORDED = Path(__file__).parents[2] / "benchmarks" / "data" / "demo-60"
 
@@ -78,13 +78,6 @@ def test_only_feasible_complete_trials_count_to_the_hypervolume() -> None:
     assert volumes == sorted(volumes)
     good = [t for t in report.played if t.state == "complete" and t.outcome.feasible]
     assert hypervolume_over_cost(good, Toy.objectives, Toy.corner)[-1][1] == pytest.approx(volumes[-1])
-
-
-def test_parameters_are_encoded_with_their_absence() -> None:
-    encoder = Encoder({"lr": Float(1e-3, 1e-1, log=True), "m": Choice(("a", {"mode": "b", "f": Float(0.0, 2.0)}))})
-    rows = [encoder.encode({"lr": 1e-2, "m": "a"}), encoder.encode({"lr": 1e-1, "m": "b", "m.f": 1.0})]
-    assert np.asarray(rows[0]) == pytest.approx([1.0, 0.5, 1.0, 0.0, 0.0, 0.0])
-    assert np.asarray(rows[1])[:2] == pytest.approx([1.0, 1.0])
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from raysearch.errors import FailureReason
+from raysearch.pipeline.leg import Leg
 from raysearch.workers.dispatcher import Dispatcher, Work
 
 WORK = Work(7, {"seed": 1})
@@ -54,6 +55,29 @@ def test_stopping_waits_for_no_actor() -> None:
         await dispatcher.stop()
         assert await waiting
         assert (await dispatcher.collect(7)).reason == FailureReason.STOPPED
+
+    run(scenario)
+
+
+def test_time_outs_are_counted_apart_from_other_losses_of_a_group() -> None:
+    async def scenario() -> None:
+        dispatcher = Dispatcher(["a"])
+        epoch = await dispatcher.join("a")
+        slow = Work(7, {}, Leg(timeout_s=0.01))
+        waiting = asyncio.create_task(dispatcher.submit(slow))
+        assert await dispatcher.take("a", epoch, 5) == slow
+        assert await dispatcher.progress("a", epoch, "unlearning", 1, 9, {}) is False
+        await asyncio.sleep(0.05)
+        assert await dispatcher.time_outs("a") == 1
+        await waiting
+        assert (await dispatcher.collect(7)).reason == FailureReason.TIMED_OUT
+        other = asyncio.create_task(dispatcher.submit(Work(8, {})))
+        await dispatcher.take("a", await dispatcher.join("a"), 5)
+        await dispatcher.join("a")
+        assert await dispatcher.time_outs("a") == 1
+        await dispatcher.stop()
+        assert await dispatcher.progress("a", 3, "unlearning", 1, 9, {}) is True
+        await other
 
     run(scenario)
 

@@ -13,12 +13,14 @@ import pytest
 from optuna.trial import TrialState
 from ray.tune.search import Searcher
 
+from raysearch.config.load import Study
 from raysearch.config.schema import ConstraintConfig, SamplerConfig, StudyConfig
 from raysearch.config.space import Choice, Float, Int
 from raysearch.errors import ConfigError, UserError
 from raysearch.ledger.record import ProposalRecord
 from raysearch.pipeline.leg import Leg
 from raysearch.search import constraints, storage
+from raysearch.search.hvi import Goal
 from raysearch.search.samplers import build
 from raysearch.search.searcher import Agenda, ParetoSearcher, Verdict
 
@@ -30,6 +32,7 @@ SPACE = {
 CONFIG = StudyConfig.model_validate(
     {"name": "s", "trial": {}, "objectives": {"intrinsic_gap": "minimize", "accuracy": "maximize"}}
 )
+GOAL = Goal(SPACE, ["minimize", "maximize"], CONFIG.corner)
 ANCHORS = [("baseline", {"b": 1}), ("cda", {"c": 1}), ("unlearning", {"u": 1})]
 
 
@@ -62,7 +65,8 @@ def agenda_of(anchors=ANCHORS, trials: int = 4, points=(), replicates: int = 0) 
 
 
 def study_of(folder: Path, config: StudyConfig = CONFIG, so_far: int = 0) -> optuna.Study:
-    return storage.new_study(storage.open_storage(folder / "optuna.journal"), "run", config, so_far)
+    study = Study(config, SPACE, folder / "study.yaml", "")
+    return storage.new_study(storage.open_storage(folder / "optuna.journal"), "run", study, so_far)
 
 
 def searcher_of(tmp_path: Path, settle, anchors=ANCHORS, trials: int = 4, concurrent: int = 2, **agenda):
@@ -193,7 +197,7 @@ def test_early_ended_trials_are_pruned_with_their_violations_never_complete(tmp_
     assert study.best_trials == []
 
 
-@pytest.mark.parametrize("name", ["tpe", "nsga2", "nsga3", "gp", "random", "quasi_random"])
+@pytest.mark.parametrize("name", ["tpe", "nsga2", "nsga3", "gp", "random", "quasi_random", "hvi"])
 def test_samplers_bear_every_mix_of_ends(tmp_path: Path, name: str) -> None:
     """Feasible, infeasible, stopped, gated and failed trials in any order never make a sampler raise."""
     ends = [
@@ -353,7 +357,7 @@ def test_a_database_that_does_not_answer_is_one_line_without_its_address(
         assert secret not in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["tpe", "nsga2", "nsga3", "gp", "random", "quasi_random"])
+@pytest.mark.parametrize("name", ["tpe", "nsga2", "nsga3", "gp", "random", "quasi_random", "hvi"])
 def test_every_sampler_is_built_and_asks(tmp_path: Path, name: str) -> None:
     config = CONFIG.model_copy(
         update={"search": CONFIG.search.model_copy(update={"sampler": SamplerConfig(name=name)})}
@@ -364,9 +368,9 @@ def test_every_sampler_is_built_and_asks(tmp_path: Path, name: str) -> None:
 
 def test_options_of_samplers_are_checked() -> None:
     with pytest.raises(ConfigError, match=r"search\.sampler\.options\.multivariat.*Did you mean 'multivariate'"):
-        build(SamplerConfig(options={"multivariat": True}))
+        build(SamplerConfig(name="tpe", options={"multivariat": True}), GOAL)
     with pytest.raises(ConfigError, match="refuses them"):
-        build(SamplerConfig(name="nsga2", options={"population_size": 1}))
+        build(SamplerConfig(name="nsga2", options={"population_size": 1}), GOAL)
 
 
 METRICS = {"accuracy": 0.7, "perplexity_ratio": 1.1}
