@@ -66,7 +66,7 @@ def host(plan: GroupPlan) -> None:
             logging.getLogger(__name__).exception("group %s", plan.name)
             why = f"worker group {plan.name} failed: {' '.join(str(error).split())[:500]}"
             with contextlib.suppress(ray.exceptions.RayError):
-                count: int = ray.get(dispatcher.time_outs.remote(plan.name))
+                count: Any = ray.get(dispatcher.time_outs.remote(plan.name))
                 if count > timed_out:  # the trials' doing, not the group's: its restarts count anew
                     timed_out = count
                     continue
