@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from raysearch.datasets.tables import german_credit
+from raysearch.datasets.tables import adult, compas, german_credit
 
 
 def write_atlanta(folder: Path, adults: int = 400, seed: int = 0) -> Path:
@@ -68,5 +68,83 @@ def write_german(folder: Path, rows: int = 400, seed: int = 0) -> Path:
     return folder
 
 
-WRITERS = {"acs_employment_atlanta": write_atlanta, "german_credit": write_german}
+def write_adult(folder: Path, rows: int = 400, seed: int = 0) -> Path:
+    """adult.data and adult.test: cells separated by comma and space; the test file has a line more, and dots."""
+    rng = np.random.default_rng(seed)
+    male = rng.uniform(size=rows) < 0.6
+    married = rng.uniform(size=rows) < 0.4
+    others = sorted(set(adult.RELATIONSHIP) - {"Husband", "Wife"})
+    race = [*sorted(adult.RACE), *rng.choice(sorted(adult.RACE), rows - len(adult.RACE))]
+    columns = {
+        "age": rng.integers(17, 90, rows),
+        "workclass": rng.choice(sorted(adult.WORKCLASS), rows),
+        "fnlwgt": rng.integers(20000, 400000, rows),
+        "education": rng.choice(sorted(adult.EDUCATION), rows),
+        "education_num": rng.integers(1, 17, rows),
+        "marital": np.where(married, "Married-civ-spouse", rng.choice(sorted(adult.MARITAL), rows)),
+        "occupation": rng.choice(sorted(adult.OCCUPATION), rows),
+        "relationship": np.where(married, np.where(male, "Husband", "Wife"), rng.choice(others, rows)),
+        "race": race,
+        "sex": np.where(male, "Male", "Female"),
+        "gain": rng.choice([0, 0, 0, 2174], rows),
+        "loss": rng.choice([0, 0, 0, 1902], rows),
+        "hours": rng.integers(10, 70, rows),
+        "country": rng.choice(["United-States", "Mexico", "?", "Holand-Netherlands"], rows),
+        "income": np.where(rng.uniform(size=rows) < 0.35, ">50K", "<=50K"),
+    }
+    frame = pd.DataFrame(columns).astype(str)
+    lines = [", ".join(row) for row in frame.itertuples(index=False)]
+    # For the golden files, and two rows that are the same person:
+    lines[0] = (
+        "39, State-gov, 77516, Bachelors, 13, Married-civ-spouse, Adm-clerical, Wife, Black, Female, 2174, 0, 40, "
+        "Trinadad&Tobago, >50K"
+    )
+    cut = rows * 2 // 3
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "adult.data").write_text("\n".join([*lines[:cut], lines[0]]) + "\n\n")
+    (folder / "adult.test").write_text("|1x3 Cross validator\n" + "".join(f"{line}.\n" for line in lines[cut:]))
+    return folder
+
+
+def write_compas(folder: Path, rows: int = 400, seed: int = 0) -> Path:
+    """compas-scores-two-years.csv, with some rows that the filter takes out."""
+    rng = np.random.default_rng(seed)
+    frame = pd.DataFrame(
+        {
+            "id": np.arange(rows),
+            "sex": rng.choice(["Male", "Male", "Female"], rows),
+            "age": rng.integers(18, 80, rows),
+            "race": rng.choice(sorted(compas.RACE), rows),
+            "juv_fel_count": rng.integers(0, 2, rows),
+            "juv_misd_count": rng.integers(0, 2, rows),
+            "juv_other_count": rng.integers(0, 2, rows),
+            "priors_count": rng.integers(0, 20, rows),
+            "days_b_screening_arrest": rng.choice([-1, 0, 5], rows).astype(str),
+            "c_charge_degree": rng.choice(["F", "M"], rows),
+            "is_recid": rng.integers(0, 2, rows),
+            "score_text": rng.choice(["Low", "Medium", "High"], rows),
+            "decile_score": rng.integers(1, 11, rows),
+            "two_year_recid": rng.integers(0, 2, rows),
+        }
+    )
+    frame.loc[0, ["sex", "age", "race", "priors_count", "c_charge_degree", "two_year_recid"]] = [
+        *("Male", 34, "Caucasian", 2, "F", 0)
+    ]
+    frame.loc[0, ["juv_fel_count", "juv_misd_count", "juv_other_count"]] = [0, 1, 0]
+    frame.loc[1, "days_b_screening_arrest"] = "31"
+    frame.loc[2, "days_b_screening_arrest"] = ""
+    frame.loc[3, "is_recid"] = -1
+    frame.loc[4, "c_charge_degree"] = "O"
+    frame.loc[5, "score_text"] = "N/A"
+    folder.mkdir(parents=True, exist_ok=True)
+    frame.to_csv(folder / compas.FILE, index=False)
+    return folder
+
+
+WRITERS = {
+    "acs_employment_atlanta": write_atlanta,
+    "adult": write_adult,
+    "compas": write_compas,
+    "german_credit": write_german,
+}
 """Writers by dataset component; a dataset without one is tested on its real files alone."""

@@ -14,7 +14,11 @@ from raysearch.registry import suggestion
 
 
 def read_rows(
-    file: Path, needed: Sequence[str], names: Sequence[str] | None = None, separator: str = ","
+    file: Path,
+    needed: Sequence[str],
+    names: Sequence[str] | None = None,
+    separator: str = ",",
+    comment: str | None = None,
 ) -> pd.DataFrame:
     """The needed columns of a text table; every cell is still text.
 
@@ -23,6 +27,7 @@ def read_rows(
         needed: columns that must be there.
         names: column names of a file without a header.
         separator: what stands between cells.
+        comment: a character with which lines begin that are no rows.
 
     Raises:
         DataError: missing, unreadable, empty, or a column is lacking.
@@ -31,6 +36,7 @@ def read_rows(
         frame = pd.read_csv(
             file,
             sep=separator,
+            comment=comment,
             header=0 if names is None else None,
             dtype=str,
             keep_default_na=False,

@@ -11,9 +11,11 @@ import pytest
 
 from raysearch.datasets.table import TableData
 from raysearch.datasets.tables.acs_employment_atlanta import AcsEmploymentAtlanta
+from raysearch.datasets.tables.adult import Adult
+from raysearch.datasets.tables.compas import Compas
 from raysearch.datasets.tables.german_credit import GermanCredit
 from raysearch.errors import AssetError, DataError
-from tests.small_tables import write_atlanta, write_german
+from tests.small_tables import write_adult, write_atlanta, write_compas, write_german
 
 
 @pytest.fixture
@@ -208,6 +210,93 @@ def test_the_facts_of_the_real_atlanta_table() -> None:
     assert len(table.frame) == 7818
     assert {v: int(np.sum(sex == v)) for v in ("male", "female")} == {"male": 3654, "female": 4164}
     assert [round(float(table.target[sex == v].mean()), 3) for v in ("male", "female")] == [0.746, 0.551]
+
+
+def test_an_adult_row_is_decoded_and_a_person_stands_there_once(tmp_path: Path) -> None:
+    table = Adult().load(write_adult(tmp_path / "adult", rows=400))
+    assert len(table.frame) == 400
+    assert table.frame.iloc[0].to_dict() == {
+        "age": 39,
+        "workclass": "state government",
+        "education": "bachelor's degree",
+        "marital": "married",
+        "occupation": "administrative or clerical",
+        "relationship": "wife",
+        "race": "black",
+        "sex": "female",
+        "gain": 2174,
+        "loss": 0,
+        "hours": 40,
+        "country": "Trinidad and Tobago",
+    }
+    assert table.target[0] == 1
+
+
+def test_with_the_sex_husbands_and_wives_change_and_with_the_race_they_do_not(tmp_path: Path) -> None:
+    frame = Adult().load(write_adult(tmp_path / "adult")).frame
+    other = np.where(frame["sex"] == "male", "female", "male")
+    flipped = Adult().counterfactual(frame, "sex", other)
+    assert (flipped.loc[frame["relationship"] == "wife", "relationship"] == "husband").all()
+    assert (flipped.loc[frame["relationship"] == "husband", "relationship"] == "wife").all()
+    assert not (flipped["relationship"] != frame["relationship"])[
+        ~frame["relationship"].isin(["husband", "wife"])
+    ].any()
+    white = Adult().counterfactual(frame, "race", np.array(["white"] * len(frame)))
+    pd.testing.assert_frame_equal(white.drop(columns="race"), frame.drop(columns="race"))
+    half = np.where(np.arange(len(frame)) % 2 == 0, other, frame["sex"])
+    kept = Adult().counterfactual(frame, "sex", half).iloc[1::2]
+    pd.testing.assert_frame_equal(kept, frame.iloc[1::2])
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "expected"),
+    [
+        ("adult.data", "State-gov", "Stategov", r"column 'workclass' has the code 'Stategov'"),
+        ("adult.data", ">50K", "50K", r"column 'income' has the code '50K'"),
+        ("adult.test", ", ", ";", r"a row must have 15 cells separated by ','"),
+    ],
+)
+def test_an_adult_file_that_cannot_serve_is_named(tmp_path: Path, file: str, old: str, new: str, expected: str) -> None:
+    folder = write_adult(tmp_path / "adult")
+    (folder / file).write_text((folder / file).read_text().replace(old, new))
+    with pytest.raises(DataError, match=expected):
+        Adult().load(folder)
+
+
+def test_a_compas_row_is_decoded_and_the_published_filter_applied(tmp_path: Path) -> None:
+    table = Compas().load(write_compas(tmp_path / "compas"))
+    assert len(table.frame) == 400 - 5
+    assert table.frame.iloc[0].to_dict() == {
+        "age": 34,
+        "sex": "male",
+        "race": "caucasian",
+        "priors": 2,
+        "degree": "felony",
+        "juvenile_felonies": 0,
+        "juvenile_misdemeanors": 1,
+        "juvenile_others": 0,
+    }
+    assert table.target[0] == 1
+
+
+@pytest.mark.network
+def test_the_facts_of_the_real_adult_table() -> None:
+    table = Adult().load(None)
+    sex = table.groups("sex")
+    assert len(table.frame) == 48842 - 52
+    assert [round(float(table.target[sex == v].mean()), 3) for v in ("male", "female")] == [0.304, 0.109]
+    assert int(np.sum(table.groups("race") == "american indian or eskimo")) == 470
+
+
+@pytest.mark.network
+def test_the_facts_of_the_real_compas_table() -> None:
+    table = Compas().load(None)
+    race = table.groups("race")
+    assert len(table.frame) == 6172
+    assert {v: int(np.sum(race == v)) for v in table.sensitive["race"]} == {
+        **{"african american": 3175, "caucasian": 2103, "hispanic": 509, "other": 385}
+    }
+    assert round(1 - float(table.target[race == "african american"].mean()), 4) == 0.5231
 
 
 @pytest.mark.network
