@@ -34,6 +34,8 @@ def inputs_for(needs: frozenset[str], seed: int = 0) -> LossInputs:
         given |= {"stereotype": answers(seed), "anti_stereotype": answers(seed + 1)}
     if "reference_answers" in needs:
         given |= {"reference_stereotype": answers(seed + 2), "reference_anti_stereotype": answers(seed + 3)}
+    if "refusal" in needs:
+        given |= {"refusal": answers(seed + 5)}
     if "neutral" in needs:
         given |= {"neutral": neutral(seed + 4)}
     return LossInputs(**given)

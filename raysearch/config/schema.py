@@ -162,6 +162,8 @@ class UnlearningConfig(Block):
         min_length=1,
     )
     """Terms of the composite loss by name; the parameter `unlearning.losses.kl.weight` is the lambda of KL."""
+    task_vector_scale: float = Field(default=1.0, ge=0.0, le=4.0)
+    """The learned change of the weights times this, after training: below 1 forgets less, 0 is the untouched model."""
     lora: LoraConfig = LoraConfig()
     neutral: NeutralTextConfig = NeutralTextConfig()
 

@@ -57,6 +57,11 @@ class CompositeLoss:
         """Inputs that the terms in use read, together."""
         return frozenset().union(*(term.needs for term, _ in self._terms.values()))
 
+    @property
+    def refusal(self) -> str | None:
+        """The words of the refusal, where a term in use reads it."""
+        return next((str(term.answer) for term, _ in self._terms.values() if "refusal" in term.needs), None)  # type: ignore[attr-defined]
+
     def __call__(
         self, inputs: LossInputs, pairs_total: int | None = None, texts_total: int | None = None
     ) -> tuple[Tensor, dict[str, Tensor]]:

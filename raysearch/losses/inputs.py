@@ -58,6 +58,7 @@ class LossInputs:
     neutral: Neutral | None = None
     reference_stereotype: Answers | None = None
     reference_anti_stereotype: Answers | None = None
+    refusal: Answers | None = None
 
     def answers(self) -> tuple[Answers, Answers]:
         """(stereotype, anti-stereotype).
@@ -78,6 +79,16 @@ class LossInputs:
         if self.reference_stereotype is None or self.reference_anti_stereotype is None:
             raise ValueError("a loss term that reads the reference model's answers must declare 'reference_answers'")
         return self.reference_stereotype, self.reference_anti_stereotype
+
+    def refusals(self) -> Answers:
+        """The refusal as the answer to the same prompts.
+
+        Raises:
+            ValueError: a term asks for it without having declared it.
+        """
+        if self.refusal is None:
+            raise ValueError("a loss term that reads the refusal must declare needs = {'refusal'}")
+        return self.refusal
 
     def neutral_text(self) -> Neutral:
         """The neutral text.

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from raysearch.losses.inputs import LossInputs
 
-NEEDS = frozenset({"answers", "reference_answers", "neutral"})
+NEEDS = frozenset({"answers", "reference_answers", "neutral", "refusal"})
 """What a term may declare; each is one forward pass, made once however many terms need it."""
 
 
@@ -16,7 +16,7 @@ class LossTerm(Protocol):
     """A term of the composite loss: a frozen dataclass in ``terms/``, its fields are its options.
 
     Attributes:
-        needs: which inputs it reads, of ``NEEDS``.
+        needs: which inputs it reads, of ``NEEDS``; one that reads ``refusal`` has its words in a field ``answer``.
     """
 
     needs: ClassVar[frozenset[str]]

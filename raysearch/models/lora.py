@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from peft import LoraConfig as PeftLoraConfig
 from peft import PeftModel, get_peft_model
+from peft.helpers import rescale_adapter_scale
 from torch import nn
 
 from raysearch.config.schema import LoraConfig
@@ -37,6 +38,20 @@ def target_modules(model: nn.Module, lora: LoraConfig) -> list[str]:
         raise TrialError(f"{type(model).__name__} has no linear layers for unlearning.lora.target '{lora.target}'")
     first = 0 if lora.last_layers is None else max(block for _, block in named) + 1 - lora.last_layers
     return [name for name, block in named if block >= first]
+
+
+@contextmanager
+def scaled(model: nn.Module, factor: float) -> Iterator[None]:
+    """The adapter's change of the weights times ``factor`` within the block: task-vector arithmetic without training.
+
+    Formula: W + factor (alpha / r) B A. Source: Ilharco et al., 2023, Editing Models with Task Arithmetic,
+    arXiv:2212.04089.
+    """
+    if factor == 1.0:
+        yield
+        return
+    with rescale_adapter_scale(model, factor):
+        yield
 
 
 @contextmanager

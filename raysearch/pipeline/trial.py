@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,7 +23,7 @@ from raysearch.ledger.record import Evidence
 from raysearch.metrics import groups, intrinsic
 from raysearch.metrics.groups import CountCube
 from raysearch.metrics.intrinsic import Measurement
-from raysearch.models.lora import adapted
+from raysearch.models.lora import adapted, scaled
 from raysearch.pipeline import outputs, unlearn
 from raysearch.pipeline.data import Data, prepare
 from raysearch.pipeline.leg import WHOLE, Leg, full_fidelity
@@ -91,19 +91,20 @@ def run_trial(config: TrialConfig, runtime: Runtime, leg: Leg = WHOLE) -> Outcom
             with watch.stage("unlearning"):
                 runtime.observer.show("pair", train_pairs[0])
                 curves = unlearn.train(lm, subject.model, config, train_pairs, runtime, leg)
-        with watch.stage("intrinsic"):
-            found = measure_intrinsic(config, subject, held_out, runtime)
-            runtime.observer.show("intrinsic", found.metrics)
-        facts = {**found.facts, **data.facts, "model_digest": lm.digest}
-        outcome = Outcome(found.metrics, found.breakdown, None, curves, facts, found.evidence)
-        outcome.fidelity, full = _fidelity(config, leg)
-        outcome.final = outcome.fidelity == full
-        outcome.gated = leg.broken({name: measured.value for name, measured in found.metrics.items()})
-        if outcome.gated:
-            outcome.final = True
-        else:
-            with watch.stage("downstream"):
-                _judge(config, data, subject, runtime, outcome)
+        with _scaled(config, subject):
+            with watch.stage("intrinsic"):
+                found = measure_intrinsic(config, subject, held_out, runtime)
+                runtime.observer.show("intrinsic", found.metrics)
+            facts = {**found.facts, **data.facts, "model_digest": lm.digest}
+            outcome = Outcome(found.metrics, found.breakdown, None, curves, facts, found.evidence)
+            outcome.fidelity, full = _fidelity(config, leg)
+            outcome.final = outcome.fidelity == full
+            outcome.gated = leg.broken({name: measured.value for name, measured in found.metrics.items()})
+            if outcome.gated:
+                outcome.final = True
+            else:
+                with watch.stage("downstream"):
+                    _judge(config, data, subject, runtime, outcome)
     if outcome.cube is not None:
         with watch.stage("metrics"):
             _measure_groups(config, outcome.cube, runtime, outcome)
@@ -143,6 +144,10 @@ def _model_of(config: TrialConfig, lm: Any) -> Iterator[Subject]:
         return
     with adapted(lm, config.unlearning.lora, config.seed) as wrapped:
         yield Subject(lm, wrapped, untouched=False)
+
+
+def _scaled(config: TrialConfig, subject: Subject) -> AbstractContextManager[None]:
+    return nullcontext() if config.unlearning is None else scaled(subject.model, config.unlearning.task_vector_scale)
 
 
 def stereotype_pairs(config: TrialConfig) -> tuple[tuple[StereotypePair, ...], tuple[StereotypePair, ...]]:

@@ -82,21 +82,25 @@ class Objective(nn.Module):
 
     def _answers(self, pairs: Sequence[StereotypePair]) -> dict[str, Answers]:
         needs = self._loss.needs
-        if not needs & {"answers", "reference_answers"}:
+        if not needs & {"answers", "reference_answers", "refusal"}:
             return {}
         prompts = [pair.prompt for pair in pairs]
-        batch = encode(self._lm[0], prompts * 2, [p.stereotype for p in pairs] + [p.anti_stereotype for p in pairs])
-        n = len(pairs)
+        kinds = [[p.stereotype for p in pairs], [p.anti_stereotype for p in pairs]]
+        if self._loss.refusal is not None:
+            kinds.append([self._loss.refusal] * len(pairs))
+        batch = encode(self._lm[0], prompts * len(kinds), [answer for answers in kinds for answer in answers])
 
-        def halves(logps: Tensor) -> tuple[Answers, Answers]:
-            return Answers(logps[:n], batch.mask[:n]), Answers(logps[n:], batch.mask[n:])
+        def parts(logps: Tensor) -> list[Answers]:
+            cuts = [slice(start, start + len(pairs)) for start in range(0, len(logps), len(pairs))]
+            return [Answers(logps[cut], batch.mask[cut]) for cut in cuts]
 
-        stereotype, anti_stereotype = halves(answer_logps(self.model, batch))
+        stereotype, anti_stereotype, *refusal = parts(answer_logps(self.model, batch))
         given = {"stereotype": stereotype, "anti_stereotype": anti_stereotype}
+        given |= {"refusal": refusal[0]} if refusal else {}
         if "reference_answers" in needs:
             # Kept for the whole batch: the same pairs in another batch are padded otherwise, and may differ in a bit.
-            key = ("reference_answers", self._lm[0].digest, tuple(pairs))
-            reference = halves(self._runtime.once(key, lambda: self._untouched_logps(batch)))
+            key = ("reference_answers", self._lm[0].digest, self._loss.refusal, tuple(pairs))
+            reference = parts(self._runtime.once(key, lambda: self._untouched_logps(batch)))
             given |= {"reference_stereotype": reference[0], "reference_anti_stereotype": reference[1]}
         return given
 

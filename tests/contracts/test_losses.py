@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import pytest
 import torch
@@ -155,6 +156,22 @@ class TestKnownDefects:
         uneven = Answers(torch.tensor([[-1.0, 0.0], [-3.0, -3.0]]), torch.tensor([[True, False], [True, True]]))
         total, _ = CompositeLoss({"learn": LossTermConfig(weight=1.0)})(LossInputs(uneven, uneven))
         assert float(total) == 2.0
+
+    def test_the_sigmoid_of_npo_is_a_pair_not_of_the_batch(self) -> None:
+        ones = torch.ones(2, 1, dtype=torch.bool)
+        model = Answers(torch.tensor([[-1.0], [-9.0]], dtype=torch.float64), ones)
+        reference = Answers(torch.tensor([[-5.0], [-5.0]], dtype=torch.float64), ones)
+        inputs = LossInputs(model, model, None, reference, reference)
+        values = term("npo").per_example(inputs)
+        by_hand = [20 * math.log(1 + math.exp(0.1 * ratio)) for ratio in (4.0, -4.0)]
+        assert values.tolist() == pytest.approx(by_hand)
+        assert float(values.mean()) != pytest.approx(20 * math.log(2))  # the sigmoid of the mean
+
+    def test_sim_npo_is_normalised_by_length(self) -> None:
+        short = Answers(torch.tensor([[-2.0, 0.0]]), torch.tensor([[True, False]]))
+        long = Answers(torch.tensor([[-2.0, -2.0]]), torch.tensor([[True, True]]))
+        one, two = (term("sim_npo").per_example(LossInputs(a, a)) for a in (short, long))
+        assert float(one) == float(two) == pytest.approx(2 / 2.5 * math.log(1 + math.exp(-5.0)))
 
     def test_the_gap_pairs_answers_row_by_row(self) -> None:
         stereotype = Answers(torch.tensor([[-1.0], [-5.0]]), torch.ones(2, 1, dtype=torch.bool))

@@ -74,6 +74,22 @@ def test_the_reference_gets_no_gradient(name: str) -> None:
     assert not any(is_reference(key) for key in moved)
 
 
+def test_bounded_forms_of_ascent_leave_a_forgotten_answer_alone() -> None:
+    def pull(name: str, logp: float) -> float:
+        ones = torch.ones(1, 1, dtype=torch.bool)
+        leaf = torch.tensor([[logp]], dtype=torch.float64, requires_grad=True)
+        start = Answers(torch.tensor([[-1.0]], dtype=torch.float64), ones)
+        answer = Answers(leaf, ones)
+        registry.get("loss", name)().per_example(LossInputs(answer, answer, None, start, start)).sum().backward()
+        assert leaf.grad is not None
+        return float(leaf.grad)
+
+    assert pull("gradient_ascent", -1.0) == pull("gradient_ascent", -60.0) == 1.0
+    for name in ("clipped_ascent", "npo", "sim_npo"):
+        assert pull(name, -1.0) > 0.1
+        assert 0 <= pull(name, -60.0) < 0.01
+
+
 def test_ascent_lowers_and_learning_raises_its_answer() -> None:
     for name, sign in (("gradient_ascent", 1.0), ("learn", -1.0)):
         inputs = inputs_for(frozenset({"answers"}))

@@ -12,8 +12,9 @@ import pytest
 import torch
 import torch.multiprocessing as multiprocessing
 
+from raysearch import registry
 from raysearch.config.metric_names import METRICS
-from raysearch.config.schema import TrialConfig
+from raysearch.config.schema import LossTermConfig, TrialConfig
 from raysearch.errors import FailureReason, NonFiniteLossError, TrialError, UndefinedRateError
 from raysearch.pipeline.attempt import attempt
 from raysearch.pipeline.communicator import Alone, ProcessGroup, shard
@@ -106,6 +107,40 @@ def test_unlearning_lowers_its_loss_on_a_model_that_can_learn(config: TrialConfi
     curve = run_trial(at_stage(config, "unlearning").model_copy(update={"unlearning": longer}), Runtime()).curves
     gap = [point["probability_gap"] for point in curve]
     assert np.mean(gap[-40:]) < 0.6 * np.mean(gap[:20])
+
+
+def with_losses(config: TrialConfig, names: dict[str, float], **changes: object) -> TrialConfig:
+    assert config.unlearning is not None
+    losses = {name: LossTermConfig(weight=weight) for name, weight in names.items()}
+    unlearning = config.unlearning.model_copy(update={"losses": losses, **changes})
+    return at_stage(config, "unlearning").model_copy(update={"unlearning": unlearning})
+
+
+@pytest.mark.parametrize("name", registry.names("loss"))
+def test_every_loss_term_can_be_trained_alone(config: TrialConfig, name: str) -> None:
+    outcome = run_trial(with_losses(config, {name: 1.0}), Runtime())
+    assert [set(point) for point in outcome.curves] == [{"step", "loss", "lr", "grad_norm", name}] * 4
+    assert all(np.isfinite(point["loss"]) for point in outcome.curves)
+
+
+def test_a_refusal_is_learned_beside_other_terms(config: TrialConfig) -> None:
+    chosen = with_losses(config, {"idk": 1.0, "answer_mass": 0.01}, steps=40, lr=5e-3)
+    curve = [point["idk"] for point in run_trial(chosen, Runtime()).curves]
+    assert np.mean(curve[-5:]) < np.mean(curve[:5]) - 0.5
+
+
+def test_the_learned_change_can_be_scaled_after_training(config: TrialConfig) -> None:
+    chosen = with_losses(config, {"gradient_ascent": 1.0}, steps=8, lr=1e-2)
+    found = {}
+    for factor in (0.0, 0.5, 1.0):
+        scaled = chosen.unlearning.model_copy(update={"task_vector_scale": factor})
+        found[factor] = run_trial(chosen.model_copy(update={"unlearning": scaled}), Runtime())
+    assert found[0.0].curves == found[0.5].curves == found[1.0].curves
+    none, half, whole = (values(found[factor]) for factor in (0.0, 0.5, 1.0))
+    untouched = values(run_trial(at_stage(config, "baseline"), Runtime()))
+    assert none["intrinsic_gap"] == pytest.approx(untouched["intrinsic_gap"], abs=1e-6)
+    assert none["perplexity_ratio"] == pytest.approx(1.0, abs=1e-6)
+    assert abs(half["answer_mass_ratio"] - 1) < abs(whole["answer_mass_ratio"] - 1)
 
 
 def test_a_loss_that_blows_up_is_a_failure_with_its_reason_and_leaves_the_model_clean(config: TrialConfig) -> None:
