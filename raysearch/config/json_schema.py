@@ -41,13 +41,20 @@ def study_schema() -> Schema:
 def _name_components(blocks: dict[str, Schema]) -> None:
     for (block, key), kind in _COMPONENTS.items():
         if block in blocks:
-            blocks[block]["properties"][key]["enum"] = list(registry.names(kind))
+            _name_component(blocks[block]["properties"][key], kind)
     if "UnlearningConfig" in blocks:
         blocks["UnlearningConfig"]["properties"]["losses"]["propertyNames"] = {"enum": list(registry.names("loss"))}
     if "ConstraintConfig" in blocks:
         blocks["ConstraintConfig"]["properties"]["metric"]["enum"] = list(METRICS)
     if "StudyConfig" in blocks:
         blocks["StudyConfig"]["properties"]["objectives"]["propertyNames"] = {"enum": list(METRICS)}
+
+
+def _name_component(value: Schema, kind: str) -> None:
+    if kind == "dataset":  # or a file that describes a table of the user's own
+        value["anyOf"] = [{"enum": list(registry.names(kind))}, {"pattern": r"\.ya?ml$"}]
+    else:
+        value["enum"] = list(registry.names(kind))
 
 
 def _range(kind: str) -> Schema:

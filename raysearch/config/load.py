@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from ruamel.yaml.nodes import MappingNode
@@ -25,6 +25,8 @@ from raysearch.config.tags import shown
 from raysearch.config.yaml_tree import OVERRIDE, Address, Option, Reader, Tree, address_of, compose, path_of, to_yaml
 from raysearch.errors import ConfigError, Problem
 from raysearch.registry import suggestion
+
+B = TypeVar("B", bound=BaseModel)
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,10 +137,19 @@ def read_trial(text: str, origin: str = "trial.yaml") -> TrialConfig:
     Raises:
         ConfigError: all problems at once.
     """
+    return read_block(TrialConfig, text, origin)
+
+
+def read_block(model: type[B], text: str, origin: str) -> B:
+    """A block from YAML text without distributions.
+
+    Raises:
+        ConfigError: all problems at once.
+    """
     reader = Reader(origin)
     data = reader.read(compose(text, origin))
-    config: TrialConfig | None
-    config, found = _validate(TrialConfig, {} if data is None else data)
+    config: B | None
+    config, found = _validate(model, {} if data is None else data)
     problems = [_problem(reader.tree, finding, finding.location) for finding in found]
     if reader.tree.problems or config is None:
         raise ConfigError(_in_order([*reader.tree.problems, *filter(None, problems)]))

@@ -29,6 +29,11 @@ def _known(kind: str, name: str) -> str:
     return name
 
 
+def is_description(table: str) -> bool:
+    """Whether ``data.table`` names a file that describes a table, rather than a registered one."""
+    return table.endswith((".yaml", ".yml"))
+
+
 class ModelConfig(Block):
     source: str = "smollm2-135m"
     """A name that `raysearch fetch` knows, a folder with config.json and safetensors, or a Hugging Face id."""
@@ -44,7 +49,7 @@ class ModelConfig(Block):
 
 class DataConfig(Block):
     table: str = "acs_employment_atlanta"
-    """A registered table: acs_employment_atlanta, german_credit, ..."""
+    """A registered table: acs_employment_atlanta, german_credit, ...; or a YAML file that describes one of your own."""
     path: str | None = None
     """A file or folder of your own that holds this table's files; None resolves the table by its name."""
     sensitive: str = "sex"
@@ -63,7 +68,7 @@ class DataConfig(Block):
     @field_validator("table")
     @classmethod
     def _table_known(cls, value: str) -> str:
-        return _known("dataset", value)
+        return value if is_description(value) else _known("dataset", value)
 
 
 class TextConfig(Block):

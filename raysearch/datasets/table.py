@@ -93,6 +93,7 @@ class Dataset(ABC):
         source: where the data come from.
         archive: name of the pinned archive that carries the files.
         sensitive: the values that each sensitive attribute takes.
+        parallel_words: sensitive attribute -> column that speaks of it -> sets of words, value -> word.
     """
 
     name: ClassVar[str]
@@ -101,6 +102,7 @@ class Dataset(ABC):
     source: ClassVar[str]
     archive: ClassVar[str]
     sensitive: ClassVar[Mapping[str, tuple[str, ...]]]
+    parallel_words: ClassVar[Mapping[str, Mapping[str, Sequence[Mapping[str, str]]]]] = {}
 
     @abstractmethod
     def load(self, path: Path | None) -> TableData:
@@ -114,7 +116,8 @@ class Dataset(ABC):
     def counterfactual(self, frame: pd.DataFrame, attribute: str, value: pd.Series[Any] | NDArray[Any]) -> pd.DataFrame:
         """The same persons with another value of a sensitive attribute; ``frame`` stays as it is.
 
-        A table where other fields speak of the attribute overrides this, or leaves those fields out when it loads.
+        Words of other columns change with it as ``parallel_words`` says: where a row goes from value u to v, u's word
+        and v's word change places, so that a second flip brings every row back, odd ones included.
 
         Args:
             frame: rows of this table.
@@ -137,6 +140,10 @@ class Dataset(ABC):
             )
         flipped = frame.copy()
         flipped[attribute] = pd.Series([str(v) for v in new], index=frame.index, dtype=frame[attribute].dtype)
+        old = frame[attribute].astype("str").to_numpy()
+        for column, sets in self.parallel_words.get(attribute, {}).items():
+            words = [_swapped(word, u, str(v), sets) for word, u, v in zip(frame[column], old, new, strict=True)]
+            flipped[column] = pd.Series(words, index=frame.index, dtype=frame[column].dtype)
         return flipped
 
     def other_values(self, attribute: str, value: str) -> tuple[str, ...]:
@@ -189,6 +196,16 @@ class Dataset(ABC):
             digest=_digest(ordered, columns, target),
             notes=tuple(notes),
         )
+
+
+def _swapped(word: str, old: str, new: str, sets: Sequence[Mapping[str, str]]) -> str:
+    for words in sets:
+        if old in words and new in words:
+            if word == words[old]:
+                return words[new]
+            if word == words[new]:
+                return words[old]
+    return word
 
 
 def _digest(frame: pd.DataFrame, columns: Sequence[Column], target: NDArray[np.int64]) -> str:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from raysearch import registry
 from raysearch.augment.counterfactual import augment
 from raysearch.config.schema import DataConfig, TrialConfig
+from raysearch.datasets.find import find
 from raysearch.datasets.splits import Splits, split_rows
 from raysearch.datasets.table import TableData
 from raysearch.pipeline.leg import WHOLE, Leg
@@ -64,7 +65,7 @@ def load_table(config: DataConfig) -> tuple[Any, TableData]:
         DataError: the table cannot serve.
         AssetError: it cannot be had.
     """
-    dataset = registry.get("dataset", config.table)()
+    dataset = find(config.table)
     return dataset, dataset.load(None if config.path is None else Path(config.path).expanduser())
 
 

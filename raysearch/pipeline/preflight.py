@@ -9,6 +9,7 @@ from raysearch import registry
 from raysearch.config.load import Study
 from raysearch.config.schema import CdaNone, DataConfig, ModelConfig, TrialConfig
 from raysearch.config.space import end_points
+from raysearch.datasets.find import find
 from raysearch.datasets.splits import split_rows
 from raysearch.errors import ConfigError, Problem
 from raysearch.losses.composite import check_options
@@ -85,7 +86,7 @@ def check_settings(study: Study, chosen: list[Anchor]) -> list[TrialConfig]:
 
 def _problems(config: TrialConfig, study: Study) -> list[Problem]:
     found = []
-    known = registry.get("dataset", config.data.table).sensitive
+    known = find(config.data.table).sensitive
     if config.data.sensitive not in known:
         rule = f"table '{config.data.table}' has no sensitive attribute '{config.data.sensitive}'."
         found.append(

@@ -11,7 +11,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from raysearch.assets.archive import resolve
 from raysearch.datasets.reading import decode, numbers, read_rows
@@ -104,7 +103,6 @@ COUNTRY = {  # where the file's own spelling is no name
     "South": "unknown",
     "Trinadad&Tobago": "Trinidad and Tobago",
 }
-SPOUSE = {"husband": "wife", "wife": "husband"}
 
 COLUMNS = (
     Column("age", "age", "numeric"),
@@ -138,6 +136,7 @@ class Adult(Dataset):
         "sex": ("male", "female"),
         "race": tuple(RACE.values()),
     }
+    parallel_words: ClassVar[Any] = {"sex": {"relationship": ({"male": "husband", "female": "wife"},)}}
 
     def load(self, path: Path | None) -> TableData:
         """Reads a folder with adult.data and adult.test in their original form, or one file like adult.data."""
@@ -168,15 +167,6 @@ class Adult(Dataset):
             "'Black', 'white' and the other races are the census's words; one country, 'South', cannot be told.",
         )
         return self.table(frame, COLUMNS, target, "income above 50,000 dollars a year", notes, place)
-
-    def counterfactual(self, frame: pd.DataFrame, attribute: str, value: pd.Series[Any] | NDArray[Any]) -> pd.DataFrame:
-        """With another sex a husband is a wife, and a wife a husband."""
-        flipped = super().counterfactual(frame, attribute, value)
-        if attribute == "sex":
-            changed = (flipped["sex"] != frame["sex"]).to_numpy()
-            swapped = frame["relationship"].map(lambda word: SPOUSE.get(word, word)).astype("str")
-            flipped["relationship"] = frame["relationship"].where(~changed, swapped)
-        return flipped
 
 
 def _codes(file: Path) -> pd.DataFrame:
