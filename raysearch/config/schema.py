@@ -182,9 +182,11 @@ class UnlearningConfig(Block):
 
 class DownstreamConfig(Block):
     kind: str = "feature_logistic"
-    """feature_logistic: frozen LLM -> one vector a row -> logistic regression."""
+    """feature_logistic: frozen LLM -> one vector a row -> logistic regression; table_logistic: on the raw table."""
     pooling: Literal["mean", "last"] = "mean"
     """mean over the text's tokens, or its last token."""
+    layer: int | None = Field(default=None, ge=1)
+    """Features are the hidden states after so many blocks of the model; None: at its end, after the last norm."""
     inverse_regularization: float = Field(default=0.1, gt=0.0)
     """C of scikit-learn's LogisticRegression, on standardised features."""
     threshold: float = Field(default=0.5, gt=0.0, lt=1.0)

@@ -62,8 +62,17 @@ def pooled_features(
     texts: TokenizedTexts,
     pooling: Literal["mean", "last"],
     progress: Callable[[int, int], None] = lambda done, total: None,
+    layer: int | None = None,
 ) -> NDArray[np.float32]:
-    """Frozen LLM -> one vector a text: the mean of its tokens' last hidden states, or the last token's.
+    """Frozen LLM -> one vector a text: the mean of its tokens' hidden states, or the last token's.
+
+    Args:
+        lm: the base model.
+        model: it, or an adapter around it.
+        texts: tokenised.
+        pooling: over tokens.
+        progress: hears (texts done, texts).
+        layer: hidden states after so many blocks; None: the last, normed.
 
     Returns:
         [texts, width] float32.
@@ -73,7 +82,7 @@ def pooled_features(
     done = 0
     for chunk in _batches(texts.ids):
         input_ids, mask = (t.to(lm.device) for t in pad([texts.ids[i] for i in chunk], lm.pad_id))
-        hidden = hidden_states(model, input_ids, mask).float()
+        hidden = hidden_states(model, input_ids, mask, layer).float()
         vectors[chunk] = _pool(hidden, mask, pooling).cpu().numpy()
         done += len(chunk)
         progress(done, len(texts.ids))

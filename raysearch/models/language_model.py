@@ -17,7 +17,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from raysearch.config.schema import ModelConfig
-from raysearch.errors import AssetError
+from raysearch.errors import AssetError, TrialError
 from raysearch.models.sources import ModelFiles, resolve
 
 _PROBE_TOLERANCE = {"float32": 1e-3, "bfloat16": 0.5, "float16": 0.1}
@@ -50,20 +50,30 @@ class LanguageModel:
         return 0
 
 
-def hidden_states(model: nn.Module, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+def hidden_states(model: nn.Module, input_ids: Tensor, attention_mask: Tensor, layer: int | None = None) -> Tensor:
     """Last hidden state of the backbone, after its final norm; no logits are computed.
 
     Args:
         model: a causal LM, or an adapter around one.
         input_ids: [rows, tokens], padded on the right.
         attention_mask: [rows, tokens], 1 for real tokens.
+        layer: hidden states after so many blocks instead.
 
     Returns:
         [rows, tokens, width].
+
+    Raises:
+        TrialError: the model has fewer blocks.
     """
     backbone: Any = _causal_lm(model).get_decoder()
-    hidden: Tensor = backbone(input_ids=input_ids, attention_mask=attention_mask, use_cache=False).last_hidden_state
-    return hidden
+    given = {"input_ids": input_ids, "attention_mask": attention_mask, "use_cache": False}
+    if layer is None:
+        last: Tensor = backbone(**given).last_hidden_state
+        return last
+    states: tuple[Tensor, ...] = backbone(**given, output_hidden_states=True).hidden_states
+    if layer >= len(states):
+        raise TrialError(f"the model has {len(states) - 1} blocks; downstream.layer is {layer}. Lower it.")
+    return states[layer]
 
 
 def logits(model: nn.Module, hidden: Tensor) -> Tensor:

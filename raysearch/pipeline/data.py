@@ -22,22 +22,24 @@ from raysearch.pipeline.runtime import Runtime
 from raysearch.text.column_order import order_by_importance
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Rows:
-    """Rows as text.
+    """Rows as text, and as they stand in the table.
 
     Attributes:
         texts: one text a row.
+        frame: the rows themselves.
         target: [rows] 0 or 1.
         groups: [rows] value of the sensitive attribute.
     """
 
     texts: tuple[str, ...]
+    frame: pd.DataFrame
     target: NDArray[np.int64]
     groups: NDArray[Any]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Data:
     """What a trial trains on and is judged on.
 
@@ -46,6 +48,7 @@ class Data:
         judged: rows of the split that is judged; never augmented.
         judged_rows: [rows] their positions in the table.
         columns: (name, label) of the columns written, in order.
+        kinds: ``numeric`` or ``categorical``, by column.
         facts: counts for the record.
         example: a training row's text and its counterfactual's, for people.
     """
@@ -54,6 +57,7 @@ class Data:
     judged: Rows
     judged_rows: NDArray[np.int64]
     columns: tuple[tuple[str, str], ...]
+    kinds: Mapping[str, str]
     facts: dict[str, Any]
     example: tuple[str, str]
 
@@ -90,8 +94,10 @@ def prepare(config: TrialConfig, runtime: Runtime, leg: Leg = WHOLE) -> Data:
         config.seed,
     )
     write = _writer(config, columns)
-    train = Rows(write(augmented.frame), augmented.target, augmented.groups)
-    judged = Rows(write(table.frame.iloc[judged_rows]), table.target[judged_rows], groups[judged_rows])
+    train = Rows(write(augmented.frame), augmented.frame, augmented.target, augmented.groups)
+    judged_frame = table.frame.iloc[judged_rows]
+    judged = Rows(write(judged_frame), judged_frame, table.target[judged_rows], groups[judged_rows])
+    kinds = {column.name: column.kind for column in table.columns}
     flipped = dataset.counterfactual(
         train_frame.head(1), attribute, np.asarray([dataset.other_values(attribute, groups[train_rows][0])[0]])
     )
@@ -105,7 +111,8 @@ def prepare(config: TrialConfig, runtime: Runtime, leg: Leg = WHOLE) -> Data:
         "columns": [name for name, _ in columns],
         "positive_label": table.target_label,
     }
-    return Data(train, judged, judged_rows, columns, facts, (write(train_frame.head(1))[0], write(flipped)[0]))
+    example = (write(train_frame.head(1))[0], write(flipped)[0])
+    return Data(train, judged, judged_rows, columns, kinds, facts, example)
 
 
 def _columns(config: TrialConfig, table: TableData, splits: Splits, runtime: Runtime) -> tuple[tuple[str, str], ...]:

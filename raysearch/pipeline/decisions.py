@@ -30,7 +30,7 @@ class Judgement:
 
 
 class Downstream(Protocol):
-    """A downstream model. One registered class a file in ``downstream/``; the LoRA classifier will be the second."""
+    """A downstream model. One registered class a file in ``downstream/``."""
 
     def judge(self, config: TrialConfig, data: Data, subject: Subject, runtime: Runtime) -> Judgement:
         """Trains on the training rows and decides on the judged rows."""

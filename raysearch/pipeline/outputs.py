@@ -94,10 +94,11 @@ def features(
             tokens,
             config.pooling,
             progress=lambda done, total: runtime.observer.progress(done, total, {}),
+            layer=config.layer,
         )
         return dict(zip(distinct, runtime.communicator.gather(list(mine)), strict=True))
 
-    key = ("features", subject.lm.digest, config.pooling, limit, distinct)
+    key = ("features", subject.lm.digest, config.pooling, config.layer, limit, distinct)
     vectors = runtime.once(key, compute) if subject.untouched else compute()
     return np.stack([vectors[text] for text in texts]), tokenize_texts(subject.lm, texts, limit)
 

@@ -143,6 +143,40 @@ def test_the_learned_change_can_be_scaled_after_training(config: TrialConfig) ->
     assert abs(half["answer_mass_ratio"] - 1) < abs(whole["answer_mass_ratio"] - 1)
 
 
+@pytest.mark.parametrize("kind", registry.names("downstream"))
+def test_every_downstream_model_judges_each_row_once_and_the_same_again(config: TrialConfig, kind: str) -> None:
+    downstream = config.downstream.model_copy(update={"kind": kind})
+    chosen = at_stage(config, "combined").model_copy(update={"downstream": downstream})
+    one, other = run_trial(chosen, Runtime()), run_trial(chosen, Runtime())
+    assert one.cube is not None and int(one.cube.counts.sum()) == config.data.validation_rows
+    assert len(one.evidence.decided) == config.data.validation_rows
+    assert one.evidence == other.evidence
+
+
+def test_the_raw_table_does_not_hear_of_unlearning_and_does_of_augmentation(config: TrialConfig) -> None:
+    downstream = config.downstream.model_copy(update={"kind": "table_logistic", "inverse_regularization": 10.0})
+    found = {}
+    for stage in STAGES:
+        chosen = at_stage(config, stage).model_copy(update={"downstream": downstream})
+        found[stage] = run_trial(chosen, Runtime()).evidence.decided
+    assert found["baseline"] == found["unlearning"]
+    assert found["cda"] == found["combined"] != found["baseline"]
+
+
+def test_features_may_be_of_a_lower_layer(config: TrialConfig) -> None:
+    runtime = Runtime()
+    for layer in (None, 1):
+        downstream = config.downstream.model_copy(update={"layer": layer})
+        chosen = at_stage(config, "baseline").model_copy(update={"downstream": downstream})
+        run_trial(chosen, runtime)
+    features = [value for key, value in runtime._memo.items() if key[0] == "features"]
+    decided = [np.stack(list(found.values())) for found in features]
+    assert len(decided) == 4 and not np.allclose(decided[0], decided[2])
+    downstream = config.downstream.model_copy(update={"layer": 99})
+    with pytest.raises(TrialError, match=r"the model has \d+ blocks; downstream.layer is 99"):
+        run_trial(at_stage(config, "baseline").model_copy(update={"downstream": downstream}), Runtime())
+
+
 def test_a_loss_that_blows_up_is_a_failure_with_its_reason_and_leaves_the_model_clean(config: TrialConfig) -> None:
     assert config.unlearning is not None
     runtime = Runtime()
