@@ -9,24 +9,12 @@ from __future__ import annotations
 import itertools
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from raysearch import registry
+from raysearch.config.block import Block, known
+from raysearch.config.downstream import DownstreamConfig, LoraConfig
 from raysearch.config.metric_names import METRICS, WORST
-
-
-class Block(BaseModel):
-    """Base of every block: unknown keys are errors, values are not coerced, instances are immutable."""
-
-    model_config = ConfigDict(
-        extra="forbid", strict=True, frozen=True, allow_inf_nan=False, use_attribute_docstrings=True
-    )
-
-
-def _known(kind: str, name: str) -> str:
-    if name not in registry.names(kind):
-        raise ValueError(f"unknown {kind} '{name}'. {registry.suggestion(name, registry.names(kind))}")
-    return name
 
 
 def is_description(table: str) -> bool:
@@ -67,8 +55,8 @@ class DataConfig(Block):
 
     @field_validator("table")
     @classmethod
-    def _table_known(cls, value: str) -> str:
-        return value if is_description(value) else _known("dataset", value)
+    def _tableknown(cls, value: str) -> str:
+        return value if is_description(value) else known("dataset", value)
 
 
 class TextConfig(Block):
@@ -85,8 +73,8 @@ class TextConfig(Block):
 
     @field_validator("serializer")
     @classmethod
-    def _serializer_known(cls, value: str) -> str:
-        return _known("serializer", value)
+    def _serializerknown(cls, value: str) -> str:
+        return known("serializer", value)
 
 
 class CdaNone(Block):
@@ -115,19 +103,8 @@ CdaConfig = Annotated[CdaNone | CdaDuplicate | CdaReplace, Field(discriminator="
 class LossTermConfig(Block):
     weight: float = Field(ge=0.0)
     """Weight (lambda) of the term in the composite loss; 0 switches it off."""
-    options: dict[str, bool | int | float | str] = {}
+    options: dict[str, bool | int | float | str] = Field(default_factory=dict)
     """Options of the term's own, checked against its class."""
-
-
-class LoraConfig(Block):
-    rank: int = Field(default=16, ge=1)
-    """Rank r of the update."""
-    alpha: float = Field(default=32.0, gt=0.0)
-    """Scale: the update is multiplied by alpha / rank."""
-    target: Literal["all_linear", "attention"] = "all_linear"
-    """Which linear layers carry an update: all of a block, or those of attention."""
-    last_layers: int | None = Field(default=None, ge=1)
-    """Only the last so many blocks carry an update (cheaper: nothing flows back below them); None is all."""
 
 
 class NeutralTextConfig(Block):
@@ -141,7 +118,7 @@ class NeutralTextConfig(Block):
     max_length_tokens: int = Field(default=32, ge=4)
 
 
-LossName = Annotated[str, AfterValidator(lambda name: _known("loss", name))]
+LossName = Annotated[str, AfterValidator(lambda name: known("loss", name))]
 """Checked key by key, so that an error names the key."""
 
 
@@ -178,24 +155,6 @@ class UnlearningConfig(Block):
         if not any(term.weight > 0 for term in value.values()):
             raise ValueError("every loss has weight 0: give one of them a weight above 0")
         return value
-
-
-class DownstreamConfig(Block):
-    kind: str = "feature_logistic"
-    """feature_logistic: frozen LLM -> one vector a row -> logistic regression; table_logistic: on the raw table."""
-    pooling: Literal["mean", "last"] = "mean"
-    """mean over the text's tokens, or its last token."""
-    layer: int | None = Field(default=None, ge=1)
-    """Features are the hidden states after so many blocks of the model; None: at its end, after the last norm."""
-    inverse_regularization: float = Field(default=0.1, gt=0.0)
-    """C of scikit-learn's LogisticRegression, on standardised features."""
-    threshold: float = Field(default=0.5, gt=0.0, lt=1.0)
-    """Probability from which the decision is positive."""
-
-    @field_validator("kind")
-    @classmethod
-    def _kind_known(cls, value: str) -> str:
-        return _known("downstream", value)
 
 
 class StereotypeConfig(Block):
@@ -286,7 +245,7 @@ class SamplerConfig(Block):
     constraints: Literal["told", "withheld"] = "told"
     """told: the sampler hears of violations natively. withheld: it sees objectives alone, while halving, the gate and
     the front still know; measured better with TPE where the front is only just feasible (docs/log.md)."""
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = Field(default_factory=dict)
     """More keyword arguments of the sampler's class."""
 
 
@@ -376,7 +335,7 @@ class StudyConfig(Block):
         min_length=1,
     )
     constraints: tuple[ConstraintConfig, ...] = Field(default=(), strict=False)
-    reference_point: dict[MetricName, float] = {}
+    reference_point: dict[MetricName, float] = Field(default_factory=dict)
     """Corner of the hypervolume by objective, fixed before the search; what is left out is the metric's worst value."""
     anchors: AnchorsConfig = AnchorsConfig()
     workers: WorkersConfig = WorkersConfig()

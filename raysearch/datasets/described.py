@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 from pydantic import Field, model_validator
 
+from raysearch.config.block import Block
 from raysearch.config.load import read_block
-from raysearch.config.schema import Block
 from raysearch.datasets.reading import decode, read_rows
 from raysearch.datasets.table import Column, Dataset, TableData
 from raysearch.errors import DataError

@@ -43,6 +43,19 @@ def tokenize_texts(lm: LanguageModel, texts: Sequence[str], max_length_tokens: i
     return TokenizedTexts(tuple(row[:max_length_tokens] for row in rows), cut)
 
 
+def cut_texts(lm: LanguageModel, texts: Sequence[str], max_length_tokens: int) -> tuple[list[str], int]:
+    """Texts cut from the right to so many tokens, as text again, to stand inside a prompt; and how many were cut."""
+    if not texts:
+        return [], 0
+    encoded = lm.tokenizer(list(texts), return_offsets_mapping=True)
+    found, cut = [], 0
+    for text, offsets in zip(texts, encoded["offset_mapping"], strict=True):
+        short = text if len(offsets) <= max_length_tokens else text[: offsets[max_length_tokens - 1][1]]
+        cut += short != text
+        found.append(short)
+    return found, cut
+
+
 def _batches(ids: Sequence[Sequence[int]]) -> Iterator[list[int]]:
     order = sorted(range(len(ids)), key=lambda i: (len(ids[i]), tuple(ids[i])))
     chunk: list[int] = []

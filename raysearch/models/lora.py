@@ -13,11 +13,13 @@ from peft import PeftModel, get_peft_model
 from peft.helpers import rescale_adapter_scale
 from torch import nn
 
-from raysearch.config.schema import LoraConfig
+from raysearch.config.downstream import LoraConfig
 from raysearch.errors import TrialError
 from raysearch.models.language_model import LanguageModel
 
 _BLOCK = re.compile(r"\.(\d+)\.")
+_FIRST, _SECOND = "default", "second"
+"""Names of the adapter that unlearning trains (peft's own), and of one on top of it."""
 _ATTENTION = re.compile(r"(attn|attention)")
 
 
@@ -28,9 +30,9 @@ def target_modules(model: nn.Module, lora: LoraConfig) -> list[str]:
         TrialError: the model has no such layer.
     """
     named = [
-        (name, int(block.group(1)))
+        (name.removesuffix(".base_layer"), int(block.group(1)))
         for name, module in model.named_modules()
-        if isinstance(module, nn.Linear) and (block := _BLOCK.search(name))
+        if isinstance(module, nn.Linear) and ".lora_" not in name and (block := _BLOCK.search(name))
     ]
     if lora.target == "attention":
         named = [(name, block) for name, block in named if _ATTENTION.search(name)]
@@ -66,14 +68,7 @@ def adapted(lm: LanguageModel, lora: LoraConfig, seed: int) -> Iterator[PeftMode
     """
     torch.manual_seed(seed)
     base: Any = lm.model
-    config = PeftLoraConfig(
-        r=lora.rank,
-        lora_alpha=lora.alpha,  # type: ignore[arg-type]
-        lora_dropout=0.0,
-        target_modules=target_modules(base, lora),
-        task_type="CAUSAL_LM",
-    )
-    wrapped = get_peft_model(base, config)
+    wrapped = get_peft_model(base, _peft_config(base, lora))
     try:
         yield wrapped
     finally:
@@ -81,3 +76,40 @@ def adapted(lm: LanguageModel, lora: LoraConfig, seed: int) -> Iterator[PeftMode
         if hasattr(base, "peft_config"):  # left behind by peft; a second adapter would warn of it
             del base.peft_config
         base.requires_grad_(False).eval()
+
+
+@contextmanager
+def stacked(lm: LanguageModel, model: nn.Module, lora: LoraConfig, seed: int) -> Iterator[PeftModel]:
+    """A fresh adapter on top of whatever ``model`` is: the base, or the base inside an adapter that stays as it is.
+
+    Yields:
+        The wrapped model; only the new adapter's parameters require gradients.
+    """
+    if not isinstance(model, PeftModel):
+        with adapted(lm, lora, seed) as wrapped:
+            yield wrapped
+        return
+    below: Any = model
+    required = {name for name, parameter in below.named_parameters() if parameter.requires_grad}
+    torch.manual_seed(seed)
+    below.add_adapter(_SECOND, _peft_config(lm.model, lora))
+    try:
+        below.base_model.set_adapter([_FIRST, _SECOND])
+        for name, parameter in below.named_parameters():
+            parameter.requires_grad_(f".{_SECOND}." in name)
+        yield below
+    finally:
+        below.delete_adapter(_SECOND)
+        below.set_adapter(_FIRST)
+        for name, parameter in below.named_parameters():
+            parameter.requires_grad_(name in required)
+
+
+def _peft_config(model: nn.Module, lora: LoraConfig) -> PeftLoraConfig:
+    return PeftLoraConfig(
+        r=lora.rank,
+        lora_alpha=lora.alpha,  # type: ignore[arg-type]
+        lora_dropout=0.0,
+        target_modules=target_modules(model, lora),
+        task_type="CAUSAL_LM",
+    )

@@ -31,12 +31,16 @@ class Rows:
         frame: the rows themselves.
         target: [rows] 0 or 1.
         groups: [rows] value of the sensitive attribute.
+        origin: [rows] which person a row is of: a counterfactual copy is of its origin's.
+        counterfactual: [rows] whether the row was flipped.
     """
 
     texts: tuple[str, ...]
     frame: pd.DataFrame
     target: NDArray[np.int64]
     groups: NDArray[Any]
+    origin: NDArray[np.int64]
+    counterfactual: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,9 +98,23 @@ def prepare(config: TrialConfig, runtime: Runtime, leg: Leg = WHOLE) -> Data:
         config.seed,
     )
     write = _writer(config, columns)
-    train = Rows(write(augmented.frame), augmented.frame, augmented.target, augmented.groups)
+    train = Rows(
+        write(augmented.frame),
+        augmented.frame,
+        augmented.target,
+        augmented.groups,
+        augmented.origin,
+        augmented.counterfactual,
+    )
     judged_frame = table.frame.iloc[judged_rows]
-    judged = Rows(write(judged_frame), judged_frame, table.target[judged_rows], groups[judged_rows])
+    judged = Rows(
+        write(judged_frame),
+        judged_frame,
+        table.target[judged_rows],
+        groups[judged_rows],
+        origin=np.arange(len(judged_rows), dtype=np.int64),
+        counterfactual=np.zeros(len(judged_rows), dtype=np.bool_),
+    )
     kinds = {column.name: column.kind for column in table.columns}
     flipped = dataset.counterfactual(
         train_frame.head(1), attribute, np.asarray([dataset.other_values(attribute, groups[train_rows][0])[0]])

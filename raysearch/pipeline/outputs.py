@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from raysearch.config.schema import DownstreamConfig
+from raysearch.config.downstream import DownstreamConfig
 from raysearch.models.answers import score
 from raysearch.models.features import TokenizedTexts, pooled_features, text_logps, tokenize_texts
 from raysearch.models.language_model import LanguageModel

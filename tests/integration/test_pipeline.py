@@ -163,6 +163,35 @@ def test_the_raw_table_does_not_hear_of_unlearning_and_does_of_augmentation(conf
     assert found["cda"] == found["combined"] != found["baseline"]
 
 
+def test_a_classifier_learns_from_rows_that_choose_nothing(config: TrialConfig) -> None:
+    """The unlearned model stays as it is below the classifier, and is found again after it."""
+    classifier = config.downstream.classifier.model_copy(update={"epochs": 6, "lr": 5e-3})
+    downstream = config.downstream.model_copy(update={"kind": "lora_classifier", "classifier": classifier})
+    combined = at_stage(config, "combined").model_copy(update={"downstream": downstream})
+    runtime = Runtime()
+    first = run_trial(combined, runtime)
+    assert len(first.facts["classifier_accuracy_by_epoch"]) == 6
+    fitted, aside = first.facts["classifier_rows"]
+    assert fitted == 2 * (config.data.train_rows - aside)  # neither row nor copy of a person set aside is fitted on
+    features = combined.model_copy(update={"downstream": config.downstream})
+    assert run_trial(features, runtime).evidence == run_trial(features, Runtime()).evidence
+    assert run_trial(combined, runtime).evidence == first.evidence
+
+
+def test_a_classifier_can_learn_a_rule_that_the_text_says(config: TrialConfig) -> None:
+    from raysearch.models.lora import stacked
+    from raysearch.pipeline.downstream.lora_classifier import Examples, _fit, prompt_of
+
+    lm = Runtime().language_model(config.model)
+    target = np.arange(40) % 2
+    texts = [f"The job is {'cook' if yes else 'tailor'}." for yes in target]
+    examples = Examples(tuple(prompt_of(text, "cook") for text in texts), target)
+    settings = config.downstream.classifier.model_copy(update={"epochs": 8, "lr": 1e-2})
+    with stacked(lm, lm.model, settings.lora, 0) as model:
+        accuracies = _fit(lm, model, examples, examples.take(range(10)), settings, 0, Runtime())
+    assert max(accuracies) == 1.0
+
+
 def test_features_may_be_of_a_lower_layer(config: TrialConfig) -> None:
     runtime = Runtime()
     for layer in (None, 1):
@@ -265,8 +294,10 @@ def _in_a_group(rank: int, size: int, port: int, text: str, out: str) -> None:
     torch.distributed.destroy_process_group()
 
 
-def test_two_workers_give_the_result_of_one(config: TrialConfig, tmp_path: Path) -> None:
-    combined = at_stage(config, "combined")
+@pytest.mark.parametrize("kind", ["feature_logistic", "lora_classifier"])
+def test_two_workers_give_the_result_of_one(config: TrialConfig, tmp_path: Path, kind: str) -> None:
+    downstream = config.downstream.model_copy(update={"kind": kind})
+    combined = at_stage(config, "combined").model_copy(update={"downstream": downstream})
     alone = run_trial(combined, Runtime(communicator=Alone()))
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

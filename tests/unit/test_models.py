@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from raysearch.config.schema import LoraConfig, ModelConfig
+from raysearch.config.downstream import LoraConfig
+from raysearch.config.schema import ModelConfig
 from raysearch.errors import AssetError
 from raysearch.models import language_model, sources
 from raysearch.models.lora import adapted, target_modules
