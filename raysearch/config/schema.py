@@ -252,8 +252,9 @@ class SamplerConfig(Block):
 class EarlyStoppingConfig(Block):
     """Asynchronous successive halving on the whole vector of objectives: at each rung the worse trials end."""
 
-    fidelity: Literal["unlearning.steps", "data.train_rows"] = "unlearning.steps"
-    """What a rung measures: steps of unlearning done, or training rows that the downstream model saw."""
+    fidelity: Literal["unlearning.steps", "data.train_rows", "downstream.classifier.epochs"] = "unlearning.steps"
+    """What a rung measures: steps of unlearning done, training rows that the downstream model saw, or epochs of its
+    fine-tuning (which begins anew after each rung)."""
     rungs: Annotated[tuple[int, ...], Field(strict=False, min_length=1)]
     """Rising values of the fidelity at which trials are judged; each trial's own full value comes after the last."""
     reduction_factor: float = Field(default=3.0, gt=1.0)

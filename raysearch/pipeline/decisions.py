@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from raysearch.config.schema import TrialConfig
 from raysearch.pipeline.data import Data
+from raysearch.pipeline.leg import Leg
 from raysearch.pipeline.outputs import Subject
 from raysearch.pipeline.runtime import Runtime
 
@@ -32,5 +33,5 @@ class Judgement:
 class Downstream(Protocol):
     """A downstream model. One registered class a file in ``downstream/``."""
 
-    def judge(self, config: TrialConfig, data: Data, subject: Subject, runtime: Runtime) -> Judgement:
-        """Trains on the training rows and decides on the judged rows."""
+    def judge(self, config: TrialConfig, data: Data, subject: Subject, runtime: Runtime, leg: Leg) -> Judgement:
+        """Trains on the training rows, as far as the leg goes, and decides on the judged rows."""

@@ -63,13 +63,18 @@ class Leg:
         return found if any(violation > 0 for violation in found.values()) else {}
 
 
+EPOCHS = "downstream.classifier.epochs"
+"""A fidelity that only one kind of downstream model has."""
+
 WHOLE = Leg()
 """The whole trial in one leg, nothing kept."""
 
 
 def full_fidelity(config: Mapping[str, Any], fidelity: str) -> int | None:
-    """A trial's own full value of a fidelity; None where its configuration has no such thing (no unlearning)."""
+    """A trial's own full value of a fidelity; None where its configuration has no such thing."""
     node: Any = config
+    if fidelity == EPOCHS and config.get("downstream", {}).get("kind") != "lora_classifier":
+        return None
     for key in fidelity.split("."):
         node = node.get(key) if isinstance(node, Mapping) else None
     return node if isinstance(node, int) else None

@@ -104,7 +104,7 @@ def run_trial(config: TrialConfig, runtime: Runtime, leg: Leg = WHOLE) -> Outcom
                 outcome.final = True
             else:
                 with watch.stage("downstream"):
-                    _judge(config, data, subject, runtime, outcome)
+                    _judge(config, data, subject, runtime, leg, outcome)
     if outcome.cube is not None:
         with watch.stage("metrics"):
             _measure_groups(config, outcome.cube, runtime, outcome)
@@ -225,9 +225,9 @@ def _unadapted(subject: Subject, compute: Callable[[], Any]) -> Any:
         return compute()
 
 
-def _judge(config: TrialConfig, data: Data, subject: Subject, runtime: Runtime, outcome: Outcome) -> None:
+def _judge(config: TrialConfig, data: Data, subject: Subject, runtime: Runtime, leg: Leg, outcome: Outcome) -> None:
     """Decides on the judged rows; every process counts its share, and the counts are added up."""
-    judgement = registry.get("downstream", config.downstream.kind)().judge(config, data, subject, runtime)
+    judgement = registry.get("downstream", config.downstream.kind)().judge(config, data, subject, runtime, leg)
     order = tuple(sorted(set(data.judged.groups.tolist())))
     share = CountCube.from_predictions(
         data.judged.groups[judgement.rows], data.judged.target[judgement.rows], judgement.decided, order

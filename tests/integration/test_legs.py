@@ -109,6 +109,20 @@ def test_training_rows_as_fidelity_train_once_and_judge_the_same_rows(config: Tr
     assert same(full, run_trial(config, Runtime()))
 
 
+def test_epochs_as_fidelity_end_where_the_whole_passes_by(config: TrialConfig, tmp_path: Path) -> None:
+    classifier = config.downstream.classifier.model_copy(update={"epochs": 3, "lr": 5e-3})
+    downstream = config.downstream.model_copy(update={"kind": "lora_classifier", "classifier": classifier})
+    chosen = config.model_copy(update={"downstream": downstream})
+    leg = Leg(until=2, fidelity="downstream.classifier.epochs", folder=str(tmp_path / "a"))
+    low = run_trial(chosen, Runtime(), leg)
+    full = run_trial(chosen, Runtime(), replace(leg, until=None))
+    assert ((low.fidelity, low.final), (full.fidelity, full.final)) == ((2, False), (3, True))
+    epochs = full.facts["classifier_accuracy_by_epoch"]
+    assert low.facts["classifier_accuracy_by_epoch"] == epochs[:2] and len(epochs) == 3
+    assert same(full, run_trial(chosen, Runtime()))
+    assert run_trial(config, Runtime(), leg).final  # another downstream model has no epochs
+
+
 def test_the_gate_spares_the_downstream_stage_and_says_what_is_broken(config: TrialConfig) -> None:
     tight = Bound("answer_mass_ratio >= 9", "answer_mass_ratio", 0.0, 9.0, None)
     loose = Bound("perplexity_ratio <= 99", "perplexity_ratio", 0.0, None, 99.0)

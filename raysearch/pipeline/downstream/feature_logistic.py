@@ -14,6 +14,7 @@ from raysearch.errors import TrialError
 from raysearch.pipeline.communicator import shard
 from raysearch.pipeline.data import Data
 from raysearch.pipeline.decisions import Judgement
+from raysearch.pipeline.leg import Leg
 from raysearch.pipeline.outputs import Subject, features
 from raysearch.pipeline.runtime import Runtime
 from raysearch.registry import register
@@ -29,7 +30,7 @@ class FeatureLogistic:
     Features are shared out over the processes and gathered; rank 0 fits, all judge a share of the rows.
     """
 
-    def judge(self, config: TrialConfig, data: Data, subject: Subject, runtime: Runtime) -> Judgement:
+    def judge(self, config: TrialConfig, data: Data, subject: Subject, runtime: Runtime, leg: Leg) -> Judgement:
         """Fits on the training rows and decides on the judged rows.
 
         Raises:

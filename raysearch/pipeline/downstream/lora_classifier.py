@@ -25,6 +25,7 @@ from raysearch.models.lora import stacked
 from raysearch.pipeline.communicator import shard
 from raysearch.pipeline.data import Data, Rows
 from raysearch.pipeline.decisions import Judgement
+from raysearch.pipeline.leg import EPOCHS, Leg
 from raysearch.pipeline.outputs import Subject
 from raysearch.pipeline.runtime import Runtime
 from raysearch.registry import register
@@ -58,7 +59,7 @@ class LoraClassifier:
     nothing: with every counterfactual copy of them, some original training rows are kept out of the fitting instead.
     """
 
-    def judge(self, config: TrialConfig, data: Data, subject: Subject, runtime: Runtime) -> Judgement:
+    def judge(self, config: TrialConfig, data: Data, subject: Subject, runtime: Runtime, leg: Leg) -> Judgement:
         """Fine-tunes and decides on the judged rows; rows of a step, and judged rows, are shared over the processes.
 
         Raises:
@@ -81,7 +82,8 @@ class LoraClassifier:
             )
         mine = shard(len(judged_texts), runtime.communicator)
         with stacked(lm, subject.model, settings.lora, config.seed) as model:
-            accuracies = _fit(lm, model, examples, held_out, settings, config.seed, runtime)
+            last = leg.limit(EPOCHS, settings.epochs)
+            accuracies = _fit(lm, model, examples, held_out, settings, config.seed, runtime, last)
             prompts = [prompt_of(text, label) for text in judged_texts[mine]]
             probability = _probability(lm, model, prompts)
         facts = {
@@ -116,11 +118,30 @@ def _fit(
     settings: ClassifierConfig,
     seed: int,
     runtime: Runtime,
+    last_epoch: int | None = None,
 ) -> list[float]:
-    """Trains in place and leaves the adapter of the best epoch. Returns the accuracy of each on the rows set aside."""
+    """Trains in place and leaves the adapter of the best epoch so far.
+
+    Args:
+        lm: the base model.
+        model: it, inside an adapter in training.
+        examples: rows to fit on.
+        held_out: rows set aside.
+        settings: epochs, learning rate.
+        seed: of the order of rows.
+        runtime: processes and observer.
+        last_epoch: stop after so many epochs of the whole schedule; None goes to its end.
+
+    Returns:
+        The accuracy after each epoch on the rows set aside.
+
+    Raises:
+        NonFiniteLossError: the loss or its gradient is no longer finite.
+    """
     parameters = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(parameters, lr=settings.lr, weight_decay=0.0)
     batches = list(_batches(len(examples.prompts), settings, seed))
+    epoch_steps = len(batches) // settings.epochs
     accuracies: list[float] = []
     best: list[Tensor] = []
     for step, rows in enumerate(batches):
@@ -138,10 +159,12 @@ def _fit(
             )
         optimizer.step()
         runtime.observer.progress(step + 1, len(batches), {})
-        if (step + 1) % (len(batches) // settings.epochs) == 0:
+        if (step + 1) % epoch_steps == 0:
             accuracies.append(_accuracy(lm, model, held_out, runtime))
             if accuracies[-1] > max(accuracies[:-1], default=-1.0):
                 best = [parameter.detach().clone() for parameter in parameters]
+            if len(accuracies) == last_epoch:
+                break
     with torch.no_grad():
         for parameter, kept in zip(parameters, best, strict=True):
             parameter.copy_(kept)

@@ -16,6 +16,7 @@ from raysearch.errors import TrialError
 from raysearch.pipeline.communicator import shard
 from raysearch.pipeline.data import Data
 from raysearch.pipeline.decisions import Judgement
+from raysearch.pipeline.leg import Leg
 from raysearch.pipeline.outputs import Subject
 from raysearch.pipeline.runtime import Runtime
 from raysearch.registry import register
@@ -30,7 +31,7 @@ class TableLogistic:
     What a language model adds, or costs, is the difference to this. Augmentation changes it, unlearning cannot.
     """
 
-    def judge(self, config: TrialConfig, data: Data, subject: Subject, runtime: Runtime) -> Judgement:
+    def judge(self, config: TrialConfig, data: Data, subject: Subject, runtime: Runtime, leg: Leg) -> Judgement:
         """Fits on the training rows and decides on the judged rows; every process fits the same model.
 
         Raises:
