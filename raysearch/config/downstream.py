@@ -27,7 +27,7 @@ class ClassifierConfig(Block):
     """Passes over the training rows; the best by accuracy on the rows set aside is used."""
     rows_per_step: int = Field(default=16, ge=1)
     """Rows in an optimiser step, over all workers."""
-    lr: float = Field(default=1e-3, gt=0.0, lt=1.0)
+    lr: float = Field(default=2e-3, gt=0.0, lt=1.0)
     """Peak learning rate of AdamW; it falls linearly to zero."""
     held_out_share: float = Field(default=0.15, gt=0.0, lt=0.5)
     """Share of the original training rows that is set aside to choose the epoch: judged rows choose nothing."""
