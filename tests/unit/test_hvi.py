@@ -16,7 +16,7 @@ from raysearch.search.gaussian_process import GaussianProcess
 from raysearch.search.hvi import Goal, HypervolumeSampler
 from raysearch.search.samplers import build
 from raysearch.search.searcher import Partial, Verdict, choose, tell
-from raysearch.search.storage import study_in_memory
+from raysearch.search.storage import add, study_in_memory
 from raysearch.search.unit_cube import UnitCube
 
 SPACE = {
@@ -130,6 +130,30 @@ def test_stopped_trials_count_at_their_fidelity_and_running_ones_do_not_count() 
     known = sampler._evidence(study, study.trials[-1])
     assert known.share.tolist() == [1.0, 1.0, 1.0, 0.25]
     assert known.full.tolist() == [True, True, True, False]
+
+
+def test_a_study_rebuilt_from_records_knows_the_same() -> None:
+    told, rebuilt = (study_in_memory(GOAL, SamplerConfig(name="hvi", startup_trials=5)) for _ in range(2))
+    verdicts = []
+    for index in range(8):
+        asked = told.ask()
+        params = {leaf: choose(asked, leaf, PLANE[leaf]) for leaf in PLANE}
+        values, violations = outcome(params)
+        verdict = [
+            Verdict("complete", values, violations),
+            Verdict("pruned", None, violations, "halved", Partial(0.25, values)),
+            Verdict("pruned", None, violations, "gated"),
+            Verdict("failed", reason="lost"),
+        ][index % 4]
+        verdicts.append((params, verdict, {"trial": index}))
+        tell(told, asked, verdict)
+    add(rebuilt, PLANE, verdicts)
+    last = told.trials[-1]
+    ours, theirs = told.sampler._evidence(told, last), rebuilt.sampler._evidence(rebuilt, last)
+    for field in ("points", "share", "values", "violations"):
+        np.testing.assert_allclose(getattr(ours, field), getattr(theirs, field))
+    assert ours.share.tolist() == [1.0, 0.25, 1.0, 1.0, 0.25, 1.0]
+    assert ours.full.tolist() == [True, False, False, True, False, False]
 
 
 def test_parameters_under_a_choice_are_asked_for_where_they_exist() -> None:
