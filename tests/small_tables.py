@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from raysearch.datasets.tables import adult, compas, german_credit
+from raysearch.datasets.tables import acs_employment, adult, compas, german_credit
 
 
 def write_atlanta(folder: Path, adults: int = 400, seed: int = 0) -> Path:
@@ -141,7 +141,41 @@ def write_compas(folder: Path, rows: int = 400, seed: int = 0) -> Path:
     return folder
 
 
+def write_acs(folder: Path, rows: int = 400, seed: int = 0) -> Path:
+    """psam_p13.csv, a file of 2019 or later, with columns that are not read, children, and a person twice."""
+    rng = np.random.default_rng(seed)
+    age = np.concatenate([rng.integers(17, 90, rows), [16, 90, 3]])
+    count = len(age)
+    fields = {
+        field: rng.choice(sorted(words), count)
+        for field, _, _, words in acs_employment.FIELDS
+        if words is not None and field != "RELP"
+    }
+    frame = pd.DataFrame(
+        {
+            "RT": "P",
+            "SERIALNO": [f"2019GQ{index // 2:07d}" for index in range(count)],
+            "SPORDER": np.arange(count) % 2 + 1,
+            "PWGTP": rng.integers(1, 200, count),
+            "AGEP": age,
+            **fields,
+            "RELSHIPP": rng.choice(sorted(acs_employment.RELSHIPP), count),
+            "ESR": rng.choice(["1", "1", "3", "6"], count),
+            "WKHP": "40",
+        }
+    )
+    frame.loc[0, ["AGEP", "SCHL", "MAR", "RELSHIPP", "DIS", "ESP", "CIT", "MIG", "MIL", "ANC"]] = [
+        *(34, "21", "1", "21", "2", "", "1", "1", "4", "1")
+    ]
+    frame.loc[0, ["NATIVITY", "DEAR", "DEYE", "DREM", "SEX", "RAC1P", "ESR"]] = ["1", "2", "2", "2", "2", "2", "1"]
+    frame.loc[1, "PWGTP"] = 0
+    folder.mkdir(parents=True, exist_ok=True)
+    pd.concat([frame, frame.head(1)]).to_csv(folder / "psam_p13.csv", index=False)
+    return folder
+
+
 WRITERS = {
+    "acs_employment": write_acs,
     "acs_employment_atlanta": write_atlanta,
     "adult": write_adult,
     "compas": write_compas,

@@ -98,7 +98,10 @@ def _fetch_path(name: str, say: Callable[[str], Any]) -> str:
     if Path(name).expanduser().is_dir():
         return resolve(ModelConfig(source=name), say).location
     if name in registry.names("dataset"):
-        name = registry.get("dataset", name).archive
+        archive: str | None = registry.get("dataset", name).archive
+        if archive is None:
+            raise UserError(f"{name}: this table is not fetched; its files are yours to bring. Give them as data.path.")
+        name = archive
     if "/" in name:
         return download(ModelConfig(source=name))
     if name in PINNED:

@@ -19,6 +19,7 @@ def read_rows(
     names: Sequence[str] | None = None,
     separator: str = ",",
     comment: str | None = None,
+    wide: bool = False,
 ) -> pd.DataFrame:
     """The needed columns of a text table; every cell is still text.
 
@@ -28,6 +29,8 @@ def read_rows(
         names: column names of a file without a header.
         separator: what stands between cells.
         comment: a character with which lines begin that are no rows.
+        wide: the file has a header and many more columns, which are not to fill the memory; rows with too many cells
+            then pass unseen.
 
     Raises:
         DataError: missing, unreadable, empty, or a column is lacking.
@@ -39,6 +42,7 @@ def read_rows(
             comment=comment,
             header=0 if names is None else None,
             dtype=str,
+            usecols=set(needed).__contains__ if wide else None,
             keep_default_na=False,
             index_col=False,
             encoding="utf-8-sig",
@@ -63,8 +67,9 @@ def read_rows(
         frame.columns = pd.Index(names)
     for column in needed:
         if column not in frame.columns:
+            there = pd.read_csv(file, sep=separator, nrows=0).columns if wide else frame.columns
             raise DataError(
-                f"{file}: column '{column}' is lacking. {suggestion(column, map(str, frame.columns))} "
+                f"{file}: column '{column}' is lacking. {suggestion(column, map(str, there))} "
                 "Add it, or rename the column that holds it."
             )
     if frame.empty:

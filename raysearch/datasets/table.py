@@ -91,7 +91,7 @@ class Dataset(ABC):
         description: what a row is and what is predicted.
         licence: licence of the data.
         source: where the data come from.
-        archive: name of the pinned archive that carries the files.
+        archive: name of the pinned archive that carries the files; None where the user brings them.
         sensitive: the values that each sensitive attribute takes.
         parallel_words: sensitive attribute -> column that speaks of it -> sets of words, value -> word.
     """
@@ -100,7 +100,7 @@ class Dataset(ABC):
     description: ClassVar[str]
     licence: ClassVar[str]
     source: ClassVar[str]
-    archive: ClassVar[str]
+    archive: ClassVar[str | None]
     sensitive: ClassVar[Mapping[str, tuple[str, ...]]]
     parallel_words: ClassVar[Mapping[str, Mapping[str, Sequence[Mapping[str, str]]]]] = {}
 

@@ -10,12 +10,13 @@ import pandas as pd
 import pytest
 
 from raysearch.datasets.table import TableData
+from raysearch.datasets.tables.acs_employment import AcsEmployment
 from raysearch.datasets.tables.acs_employment_atlanta import AcsEmploymentAtlanta
 from raysearch.datasets.tables.adult import Adult
 from raysearch.datasets.tables.compas import Compas
 from raysearch.datasets.tables.german_credit import GermanCredit
 from raysearch.errors import AssetError, DataError
-from tests.small_tables import write_adult, write_atlanta, write_compas, write_german
+from tests.small_tables import write_acs, write_adult, write_atlanta, write_compas, write_german
 
 
 @pytest.fixture
@@ -261,6 +262,31 @@ def test_an_adult_file_that_cannot_serve_is_named(tmp_path: Path, file: str, old
     (folder / file).write_text((folder / file).read_text().replace(old, new))
     with pytest.raises(DataError, match=expected):
         Adult().load(folder)
+
+
+def test_the_acs_task_is_read_from_the_census_files_of_either_kind(tmp_path: Path) -> None:
+    folder = write_acs(tmp_path / "acs")
+    table = AcsEmployment().load(folder)
+    assert len(table.frame) == 400 - 1  # without a weight of 0; nobody under 17 or over 89, nobody twice
+    assert table.frame["age"].between(17, 89).all()
+    first = table.frame.iloc[0].to_dict()
+    assert (first["relationship"], first["military"], first["race"], first["parents"]) == (
+        *("spouse", "never", "black", "not living with parents"),
+    )
+    file = folder / "psam_p13.csv"
+    old = pd.read_csv(file, dtype=str, keep_default_na=False).rename(columns={"RELSHIPP": "RELP"})
+    old["RELP"], old.loc[0, "MIL"] = "01", "5"
+    old.to_csv(file, index=False)
+    again = AcsEmployment().load(file).frame
+    assert (again["relationship"] == "spouse").all() and again.loc[0, "military"] == "never"
+
+
+def test_the_acs_task_without_its_files_says_where_they_are(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"data\.path: .* Census Bureau.* acs_employment_atlanta"):
+        AcsEmployment().load(None)
+    (tmp_path / "a.csv").write_text("AGEP,SEX\n3,1\n")
+    with pytest.raises(DataError, match=r"a\.csv: column 'SERIALNO' is lacking"):
+        AcsEmployment().load(tmp_path)
 
 
 def test_a_compas_row_is_decoded_and_the_published_filter_applied(tmp_path: Path) -> None:
