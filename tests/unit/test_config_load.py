@@ -38,7 +38,7 @@ def test_a_shipped_study_loads_by_name_and_every_end_of_it_is_a_configuration(na
 
 
 def test_a_search_space_of_each_table_ships() -> None:
-    assert {"demo", "german_credit", "adult", "compas"} <= set(catalog.names())
+    assert {"demo", "german_credit", "adult", "compas", "acs_employment", "lambda_ablation"} <= set(catalog.names())
 
 
 def test_what_is_left_out_takes_the_defaults_of_a_trial() -> None:
