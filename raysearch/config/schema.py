@@ -50,6 +50,8 @@ class DataConfig(Block):
     """Rows of the test split, scored once when a front is confirmed."""
     split_seed: int = Field(default=0, ge=0)
     """Seed of the split; part of the problem, so not the same thing as the trial's seed."""
+    balance: Literal["none", "label", "group", "label_and_group"] = "none"
+    """Undersampling of the training rows until labels, groups, or both crossed are equally many; judged rows stay."""
     min_group_rows: int = Field(default=5, ge=1)
     """Least positives and least negatives of each group in a judged split: below it a rate is an error, not a guess."""
 

@@ -65,6 +65,27 @@ def split_rows(table: TableData, config: DataConfig) -> Splits:
     return splits
 
 
+def undersampled(
+    rows: NDArray[np.int64], target: NDArray[np.int64], groups: NDArray[Any], balance: str
+) -> NDArray[np.int64]:
+    """The first so many rows of each stratum, as many as the smallest has, in the order given.
+
+    Args:
+        rows: positions in the table, in random order within a stratum.
+        target: [table] label.
+        groups: [table] value of the sensitive attribute.
+        balance: ``none``, or what the strata are: ``label``, ``group``, ``label_and_group``.
+    """
+    if balance == "none":
+        return rows
+    labels = target[rows].astype(str) if "label" in balance else np.full(len(rows), "")
+    of_group = groups[rows].astype(str) if "group" in balance else np.full(len(rows), "")
+    strata = np.char.add(np.char.add(labels, "/"), of_group)
+    fewest = int(np.unique(strata, return_counts=True)[1].min())
+    kept = np.concatenate([np.flatnonzero(strata == stratum)[:fewest] for stratum in np.unique(strata)])
+    return rows[np.sort(kept)]
+
+
 def _size(rows: int | None, total: int) -> int:
     return round(DEFAULT_SHARE * total) if rows is None else rows
 

@@ -15,7 +15,7 @@ from raysearch import registry
 from raysearch.augment.counterfactual import augment
 from raysearch.config.schema import DataConfig, TrialConfig
 from raysearch.datasets.find import find
-from raysearch.datasets.splits import Splits, split_rows
+from raysearch.datasets.splits import Splits, split_rows, undersampled
 from raysearch.datasets.table import TableData
 from raysearch.pipeline.leg import WHOLE, Leg
 from raysearch.pipeline.runtime import Runtime
@@ -86,6 +86,7 @@ def prepare(config: TrialConfig, runtime: Runtime, leg: Leg = WHOLE) -> Data:
 
     attribute = config.data.sensitive
     train_rows = splits.train[: leg.limit("data.train_rows", len(splits.train))]  # splits are nested: any prefix is one
+    train_rows = undersampled(train_rows, table.target, np.asarray(table.groups(attribute)), config.data.balance)
     train_frame = table.frame.iloc[train_rows].reset_index(drop=True)
     groups = np.asarray(table.groups(attribute))
     augmented = augment(

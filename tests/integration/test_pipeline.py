@@ -192,6 +192,15 @@ def test_a_classifier_can_learn_a_rule_that_the_text_says(config: TrialConfig) -
     assert max(accuracies) == 1.0
 
 
+def test_training_rows_can_be_undersampled_and_judged_rows_stay(config: TrialConfig) -> None:
+    cda = at_stage(config, "cda")
+    even = config.data.model_copy(update={"balance": "label_and_group"})
+    plain, balanced = run_trial(cda, Runtime()), run_trial(cda.model_copy(update={"data": even}), Runtime())
+    assert balanced.facts["train_rows"] < plain.facts["train_rows"] == 60
+    assert balanced.facts["train_rows"] % 4 == 0 and balanced.facts["augmented_rows"] == balanced.facts["train_rows"]
+    assert balanced.evidence.target == plain.evidence.target
+
+
 def test_features_may_be_of_a_lower_layer(config: TrialConfig) -> None:
     runtime = Runtime()
     for layer in (None, 1):

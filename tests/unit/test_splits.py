@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from raysearch.config.schema import DataConfig
-from raysearch.datasets.splits import Splits, split_rows
+from raysearch.datasets.splits import Splits, split_rows, undersampled
 from raysearch.datasets.table import Column, TableData
 from raysearch.errors import DataError
 
@@ -106,3 +107,19 @@ def test_a_group_too_small_is_named_with_its_size_and_the_remedy() -> None:
 def test_an_unknown_sensitive_attribute_is_answered_with_the_nearest() -> None:
     with pytest.raises(DataError, match=r"no sensitive attribute 'sax'. Did you mean 'sex'\?"):
         split_rows(table(), config(sensitive="sax"))
+
+
+@pytest.mark.parametrize("balance", ["label", "group", "label_and_group"])
+def test_undersampling_makes_strata_equal_and_takes_rows_as_they_come(balance: str) -> None:
+    rng = np.random.default_rng(0)
+    target = (rng.uniform(size=300) < 0.3).astype(np.int64)
+    groups = rng.choice(["male", "male", "female"], 300)
+    rows = rng.permutation(300)[:200].astype(np.int64)
+    kept = undersampled(rows, target, groups, balance)
+    keys = [(target[row] if "label" in balance else None, groups[row] if "group" in balance else None) for row in kept]
+    counts = Counter(keys)
+    assert len(counts) == (4 if balance == "label_and_group" else 2) and len(set(counts.values())) == 1
+    assert kept.tolist() == [row for row in rows.tolist() if row in set(kept.tolist())]
+    larger = undersampled(rows[:150], target, groups, balance)
+    assert set(larger.tolist()) <= set(kept.tolist())
+    assert undersampled(rows, target, groups, "none") is rows
