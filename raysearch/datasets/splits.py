@@ -83,7 +83,8 @@ def undersampled(
     strata = np.char.add(np.char.add(labels, "/"), of_group)
     fewest = int(np.unique(strata, return_counts=True)[1].min())
     kept = np.concatenate([np.flatnonzero(strata == stratum)[:fewest] for stratum in np.unique(strata)])
-    return rows[np.sort(kept)]
+    found: NDArray[np.int64] = rows[np.sort(kept)]
+    return found
 
 
 def _size(rows: int | None, total: int) -> int:
