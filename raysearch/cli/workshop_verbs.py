@@ -72,6 +72,32 @@ def replay(folder: Run, trial: Annotated[int, typer.Argument(min=0, help="Number
             raise typer.Exit(FAILED)
 
 
+@app.command(epilog="`raysearch export runs/demo-20260101-120000 4 my-model`")
+def export(
+    folder: Run,
+    trial: Annotated[int, typer.Argument(min=0, help="Number of a complete trial that unlearned.")],
+    target: Annotated[Path, typer.Argument(metavar="DIR", help="Folder to write; it must not be there yet.")],
+    adapter: Annotated[bool, typer.Option("--adapter", help="The LoRA adapter alone, not merged weights.")] = False,
+) -> None:
+    """Train a recorded trial's model again and write it as Hugging Face files with a model card."""
+    from raysearch.ledger.run_folder import RunFolder
+
+    console = console_on(soft_wrap=True)
+    with exit_codes():
+        run_folder = RunFolder.open(folder)
+        run_folder.ledger.get(trial)
+
+        from raysearch import export as exporting
+        from raysearch.report.live import Bar
+
+        with Bar(console_on(), f"trial {trial}") as bar:
+            found = exporting.export(run_folder, trial, target, "adapter" if adapter else "merged", bar)
+        console.print(
+            f"{found.folder}: intrinsic gap recorded {found.recorded:.6f}, of the model saved {found.again:.6f}",
+            highlight=False,
+        )
+
+
 @app.command(epilog="`raysearch fetch smollm2-135m` · `raysearch fetch --list`")
 def fetch(
     name: Annotated[str | None, typer.Argument(help="A model, table or text by name.")] = None,
