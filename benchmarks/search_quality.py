@@ -1,6 +1,6 @@
 """Hypervolume against cost: our search against plain OptunaSearch, random search, NSGA-II, and Syne Tune's MOASHA.
 
-    python benchmarks/search_quality.py                        # all problems, 20 seeds; about an hour on one core
+    python benchmarks/search_quality.py                        # all problems, 20 seeds; about ten minutes
     python benchmarks/search_quality.py --problems mw8 --seeds 5
 
 Searches run on a simulated clock with 4 workers: the recorded study under ``benchmarks/data/demo-60`` through its
