@@ -79,7 +79,8 @@ def export(
         torch.set_num_threads(int(threads))
     cuda = torch.cuda.is_available() and record.execution.get("device", "cpu") != "cpu"
     runtime = Runtime(device=torch.device("cuda" if cuda else "cpu"), observer=observer or Silent())
-    part = folder.with_name(f".{folder.name}.part")
+    place = folder.resolve()  # "." has no name to put beside
+    part = place.with_name(f".{place.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
     try:
@@ -88,7 +89,7 @@ def export(
         (part / "README.md").write_text(card(record, config, form, run.path.name), encoding="utf-8")
         if folder.exists():
             folder.rmdir()
-        part.rename(folder)
+        part.rename(place)
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return Exported(folder, record.metrics["intrinsic_gap"].value, again)

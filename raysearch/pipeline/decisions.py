@@ -9,10 +9,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from raysearch.config.schema import TrialConfig
+from raysearch.errors import TrialError
 from raysearch.pipeline.data import Data
 from raysearch.pipeline.leg import Leg
 from raysearch.pipeline.outputs import Subject
 from raysearch.pipeline.runtime import Runtime
+
+MAX_ITERATIONS = 2000
+"""L-BFGS on standardised features converges in some hundreds at the regularisations that are worth searching."""
+
+
+def check_labels(target: NDArray[np.int64]) -> None:
+    """Both labels must be there to learn from.
+
+    Raises:
+        TrialError: one is not.
+    """
+    if len(set(target.tolist())) < 2:
+        raise TrialError("all training rows have the same label: nothing can be learned from them")
 
 
 @dataclass(frozen=True)

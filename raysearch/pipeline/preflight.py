@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from raysearch import registry
@@ -78,15 +78,16 @@ def check_settings(study: Study, chosen: list[Anchor]) -> list[TrialConfig]:
     """
     configs = [anchor.config for anchor in chosen]
     configs += [TrialConfig.model_validate(config) for _, _, config in end_points(study.space)]
-    problems = {str(problem): problem for config in configs for problem in _problems(config, study)}
+    tables = {table: find(table).sensitive for table in {config.data.table for config in configs}}
+    problems = {str(problem): problem for config in configs for problem in _problems(config, study, tables)}
     if problems:
         raise ConfigError(list(problems.values()))
     return configs
 
 
-def _problems(config: TrialConfig, study: Study) -> list[Problem]:
+def _problems(config: TrialConfig, study: Study, tables: Mapping[str, Mapping[str, tuple[str, ...]]]) -> list[Problem]:
     found = []
-    known = find(config.data.table).sensitive
+    known = tables[config.data.table]
     if config.data.sensitive not in known:
         rule = f"table '{config.data.table}' has no sensitive attribute '{config.data.sensitive}'."
         found.append(

@@ -18,6 +18,7 @@ from raysearch.config.schema import LossTermConfig, TrialConfig
 from raysearch.errors import FailureReason, NonFiniteLossError, TrialError, UndefinedRateError
 from raysearch.pipeline.attempt import attempt
 from raysearch.pipeline.communicator import Alone, ProcessGroup, shard
+from raysearch.pipeline.leg import Leg
 from raysearch.pipeline.runtime import Runtime
 from raysearch.pipeline.trial import Outcome, run_trial, stereotype_pairs
 from raysearch.pipeline.unlearn import batches_of_pairs, learning_rate
@@ -176,6 +177,14 @@ def test_a_classifier_learns_from_rows_that_choose_nothing(config: TrialConfig) 
     features = combined.model_copy(update={"downstream": config.downstream})
     assert run_trial(features, runtime).evidence == run_trial(features, Runtime()).evidence
     assert run_trial(combined, runtime).evidence == first.evidence
+
+
+def test_too_few_rows_for_a_classifier_are_a_failure_with_its_reason(config: TrialConfig) -> None:
+    downstream = config.downstream.model_copy(update={"kind": "lora_classifier"})
+    chosen = at_stage(config, "baseline").model_copy(update={"downstream": downstream})
+    for rows in (1, 2):
+        with pytest.raises(TrialError, match=r"same label|too few"):
+            run_trial(chosen, Runtime(), Leg(until=rows, fidelity="data.train_rows"))
 
 
 def test_a_classifier_can_learn_a_rule_that_the_text_says(config: TrialConfig) -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from raysearch.config.schema import SamplerConfig
 from raysearch.config.space import Choice, Float, Int, assemble
+from raysearch.errors import ConfigError
 from raysearch.pareto.front import hypervolume
 from raysearch.search.distributions import distribution
 from raysearch.search.gaussian_process import GaussianProcess
@@ -174,5 +175,5 @@ def test_parameters_under_a_choice_are_asked_for_where_they_exist() -> None:
 
 def test_its_options_are_checked() -> None:
     assert build(SamplerConfig(name="hvi", options={"rounds": 3}), GOAL)._rounds == 3
-    with pytest.raises(Exception, match="candidates must be at least 15"):
+    with pytest.raises(ConfigError, match="candidates must be at least 15"):
         build(SamplerConfig(name="hvi", options={"candidates": 3}), GOAL)

@@ -13,14 +13,11 @@ from raysearch.config.schema import TrialConfig
 from raysearch.errors import TrialError
 from raysearch.pipeline.communicator import shard
 from raysearch.pipeline.data import Data
-from raysearch.pipeline.decisions import Judgement
+from raysearch.pipeline.decisions import MAX_ITERATIONS, Judgement, check_labels
 from raysearch.pipeline.leg import Leg
 from raysearch.pipeline.outputs import Subject, features
 from raysearch.pipeline.runtime import Runtime
 from raysearch.registry import register
-
-_MAX_ITERATIONS = 2000
-"""L-BFGS on standardised features converges in some hundreds at the regularisations that are worth searching."""
 
 
 @register("downstream", "feature_logistic")
@@ -42,13 +39,12 @@ class FeatureLogistic:
         vectors, tokens = features(subject, data.train.texts, *settings)
         if not (np.isfinite(vectors).all() and np.isfinite(judged).all()):
             raise TrialError("the model's features are not finite")
-        if len(set(data.train.target.tolist())) < 2:
-            raise TrialError("all training rows have the same label: nothing can be learned from them")
+        check_labels(data.train.target)
         model: Any = None
         if runtime.communicator.rank == 0:
             model = make_pipeline(
                 StandardScaler(),
-                LogisticRegression(C=config.downstream.inverse_regularization, max_iter=_MAX_ITERATIONS),
+                LogisticRegression(C=config.downstream.inverse_regularization, max_iter=MAX_ITERATIONS),
             )
             model.fit(vectors.astype(np.float64), data.train.target)
         model = runtime.communicator.broadcast(model)

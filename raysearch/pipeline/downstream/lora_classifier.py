@@ -24,7 +24,7 @@ from raysearch.models.language_model import LanguageModel
 from raysearch.models.lora import stacked
 from raysearch.pipeline.communicator import shard
 from raysearch.pipeline.data import Data, Rows
-from raysearch.pipeline.decisions import Judgement
+from raysearch.pipeline.decisions import Judgement, check_labels
 from raysearch.pipeline.leg import EPOCHS, Leg
 from raysearch.pipeline.outputs import Subject
 from raysearch.pipeline.runtime import Runtime
@@ -73,8 +73,9 @@ class LoraClassifier:
         train = Examples(tuple(prompt_of(text, label) for text in texts), data.train.target)
         fitted, aside = _split(data.train, settings, config.seed)
         examples, held_out = train.take(fitted), train.take(aside)
-        if len(set(examples.target.tolist())) < 2:
-            raise TrialError("the training rows hold one label only: nothing can be learned from them")
+        check_labels(examples.target)
+        if not len(aside):
+            raise TrialError(f"{len(fitted)} training rows are too few to set some aside. Raise data.train_rows.")
         if len(fitted) // _steps_of(len(fitted), settings) < runtime.communicator.size:
             raise TrialError(
                 f"downstream.classifier.rows_per_step {settings.rows_per_step}: each of {runtime.communicator.size} "
@@ -101,11 +102,12 @@ def _split(train: Rows, settings: ClassifierConfig, seed: int) -> tuple[NDArray[
     order = np.argsort(train.counterfactual, kind="stable")  # of a person's rows the unflipped one comes first
     persons, first = np.unique(train.origin[order], return_index=True)
     rows = order[first]
-    chosen: list[int] = []
+    parts = []
     for value in (0, 1):
         of_label = np.flatnonzero(train.target[rows] == value)
         count = max(1, round(settings.held_out_share * len(of_label))) if len(of_label) > 1 else 0
-        chosen += rng.permutation(of_label)[:count].tolist()
+        parts.append(rng.permutation(of_label)[:count])
+    chosen = np.concatenate(parts)
     aside = np.sort(rows[chosen])
     return np.flatnonzero(~np.isin(train.origin, persons[chosen])), aside
 

@@ -12,16 +12,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from raysearch.config.schema import TrialConfig
-from raysearch.errors import TrialError
 from raysearch.pipeline.communicator import shard
 from raysearch.pipeline.data import Data
-from raysearch.pipeline.decisions import Judgement
+from raysearch.pipeline.decisions import MAX_ITERATIONS, Judgement, check_labels
 from raysearch.pipeline.leg import Leg
 from raysearch.pipeline.outputs import Subject
 from raysearch.pipeline.runtime import Runtime
 from raysearch.registry import register
-
-_MAX_ITERATIONS = 2000
 
 
 @register("downstream", "table_logistic")
@@ -37,8 +34,7 @@ class TableLogistic:
         Raises:
             TrialError: the training rows have one label only.
         """
-        if len(set(data.train.target.tolist())) < 2:
-            raise TrialError("all training rows have the same label: nothing can be learned from them")
+        check_labels(data.train.target)
         names = [name for name, _ in data.columns]
         numeric = [name for name in names if data.kinds[name] == "numeric"]
         words = [name for name in names if data.kinds[name] != "numeric"]
@@ -48,7 +44,7 @@ class TableLogistic:
                 ("words", OneHotEncoder(handle_unknown="ignore"), words),
             ]
         )
-        regression = LogisticRegression(C=config.downstream.inverse_regularization, max_iter=_MAX_ITERATIONS)
+        regression = LogisticRegression(C=config.downstream.inverse_regularization, max_iter=MAX_ITERATIONS)
         model: Any = make_pipeline(columns, regression)
         model.fit(data.train.frame[names], data.train.target)
         mine = shard(len(data.judged.texts), runtime.communicator)
