@@ -8,6 +8,8 @@ RaysearchError
 |   +-- RunFolderError        a run folder that is missing, unwritable, locked or of a newer version
 +-- TrialError                a trial failed; ``reason`` is one of ``FailureReason``
     +-- NonFiniteLossError
+    +-- CollapsedError        unlearning took away the answers
+    +-- InvertedError         unlearning turned the bias round
     +-- UndefinedRateError    a rate whose denominator is zero or a group below the least size
 """
 
@@ -22,6 +24,8 @@ class FailureReason(StrEnum):
     """Why a trial has no complete objective vector. Each value is a sentence that a report can show."""
 
     NON_FINITE_LOSS = "the unlearning loss stopped being a finite number"
+    COLLAPSED = "unlearning made the model stop answering"
+    INVERTED = "unlearning turned the bias round"
     NON_FINITE_OBJECTIVE = "an objective or a constrained metric is not a finite number"
     MISSING_OBJECTIVE = "an objective that the study asks for was not measured"
     UNDEFINED_RATE = "a group is too small, or has no positives or negatives, to measure a rate"
@@ -32,6 +36,10 @@ class FailureReason(StrEnum):
     BAD_DATA = "the data cannot serve this configuration"
     EXCEPTION = "the trial raised an unexpected error"
     STOPPED = "the study was stopped before the trial finished"
+
+
+OF_THE_TRIAL = frozenset({FailureReason.NON_FINITE_LOSS, FailureReason.COLLAPSED, FailureReason.INVERTED})
+"""What a trial's own settings brought about: many in a row say nothing against the study."""
 
 
 class EarlyEnd(StrEnum):
@@ -97,6 +105,18 @@ class NonFiniteLossError(TrialError):
     """The unlearning loss became NaN or infinite."""
 
     reason = FailureReason.NON_FINITE_LOSS
+
+
+class CollapsedError(TrialError):
+    """Unlearning took away the answers instead of the bias."""
+
+    reason = FailureReason.COLLAPSED
+
+
+class InvertedError(TrialError):
+    """Unlearning turned the bias round."""
+
+    reason = FailureReason.INVERTED
 
 
 class UndefinedRateError(TrialError):

@@ -20,11 +20,12 @@ from raysearch.config.schema import TrialConfig
 from raysearch.errors import TrialError, UserError
 from raysearch.ledger.record import TrialRecord
 from raysearch.ledger.run_folder import RunFolder
-from raysearch.models.lora import adapted, scaled
+from raysearch.models.update import scaled, updatable
 from raysearch.pipeline import unlearn
+from raysearch.pipeline.intrinsic import judged_pairs, measure_intrinsic, training_pairs
 from raysearch.pipeline.outputs import Subject
 from raysearch.pipeline.runtime import Observer, Runtime, Silent
-from raysearch.pipeline.trial import measure_intrinsic, seed_everything, stereotype_pairs
+from raysearch.pipeline.trial import seed_everything
 from raysearch.replay import TOLERANCE
 
 Form = Literal["merged", "adapter"]
@@ -72,6 +73,8 @@ def export(
         raise UserError(
             f"trial {trial} is {record.state} ({record.reason}). Export a complete one: `raysearch status`."
         )
+    if form == "adapter" and config.unlearning.update == "full":
+        raise UserError(f"trial {trial} trained the weights themselves: it has no adapter. Leave --adapter out.")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder}: is there already and not empty. Give a folder that is not there yet.")
     threads = record.execution.get("threads")
@@ -100,14 +103,13 @@ def _train_and_save(config: TrialConfig, record: TrialRecord, runtime: Runtime, 
     factor = config.unlearning.task_vector_scale
     seed_everything(config.seed)
     lm = runtime.language_model(config.model)
-    train, held_out = stereotype_pairs(config)
-    with adapted(lm, config.unlearning.lora, config.seed) as wrapped:
+    with updatable(lm, config.unlearning, config.seed) as wrapped:
         model: Any = wrapped
         runtime.observer.stage("unlearning")
-        unlearn.train(lm, model, config, train, runtime)
+        unlearn.train(lm, model, config, training_pairs(config), runtime)
         with scaled(model, factor):
             runtime.observer.stage("intrinsic")
-            found = measure_intrinsic(config, Subject(lm, model, untouched=False), held_out, runtime)
+            found = measure_intrinsic(config, Subject(lm, model, untouched=False), judged_pairs(config), runtime)
             again = found.metrics["intrinsic_gap"].value
             recorded = record.metrics["intrinsic_gap"].value
             if abs(again - recorded) > TOLERANCE:
@@ -115,13 +117,16 @@ def _train_and_save(config: TrialConfig, record: TrialRecord, runtime: Runtime, 
                     f"trial {record.trial} was recorded with an intrinsic gap of {recorded:.4f}; trained again it has "
                     f"{again:.4f}. `raysearch replay` says what is not as it was."
                 )
-            if form == "merged":
+            if config.unlearning.update == "full":
+                model.get_base_model().save_pretrained(folder, safe_serialization=True)  # scaled only in this block
+            elif form == "merged":
                 model = model.merge_and_unload()
         if form == "adapter":
             settings = model.peft_config["default"]
             settings.base_model_name_or_path = config.model.source
             settings.lora_alpha = settings.lora_alpha * factor
-        model.save_pretrained(folder, safe_serialization=True)
+        if config.unlearning.update == "lora":
+            model.save_pretrained(folder, safe_serialization=True)
         lm.tokenizer.save_pretrained(folder)
     runtime.reset()  # merged weights are no longer the base's
     return float(again)

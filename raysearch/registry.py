@@ -23,6 +23,7 @@ T = TypeVar("T")
 PACKAGES = {
     "loss": "raysearch.losses.terms",
     "dataset": "raysearch.datasets.tables",
+    "stereotypes": "raysearch.stereotypes.sets",
     "serializer": "raysearch.text.serializers",
     "downstream": "raysearch.pipeline.downstream",
 }

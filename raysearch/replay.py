@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import torch
 
-from raysearch.config.schema import CdaDuplicate, CdaNone, TrialConfig, UnlearningConfig
+from raysearch.config.schema import CdaDuplicate, CdaNone, TrialConfig
+from raysearch.config.unlearning import UnlearningConfig
 from raysearch.errors import TrialError
 from raysearch.ledger.record import TrialRecord
 from raysearch.ledger.run_folder import RunFolder

@@ -18,6 +18,7 @@ _COMPONENTS = {
     ("DataConfig", "table"): "dataset",
     ("TextConfig", "serializer"): "serializer",
     ("DownstreamConfig", "kind"): "downstream",
+    ("StereotypeConfig", "set"): "stereotypes",
 }
 _SPACE = "Space."
 """Prefix of definitions in which distributions may stand; the anchors use the same blocks without."""
@@ -44,6 +45,9 @@ def _name_components(blocks: dict[str, Schema]) -> None:
             _name_component(blocks[block]["properties"][key], kind)
     if "UnlearningConfig" in blocks:
         blocks["UnlearningConfig"]["properties"]["losses"]["propertyNames"] = {"enum": list(registry.names("loss"))}
+    if "StereotypeConfig" in blocks:
+        sets = list(registry.names("stereotypes"))
+        blocks["StereotypeConfig"]["properties"]["also"]["propertyNames"] = {"enum": sets}
     if "ConstraintConfig" in blocks:
         blocks["ConstraintConfig"]["properties"]["metric"]["enum"] = list(METRICS)
     if "StudyConfig" in blocks:

@@ -13,8 +13,9 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from raysearch import registry
 from raysearch.config.block import Block, known
-from raysearch.config.downstream import DownstreamConfig, LoraConfig
+from raysearch.config.downstream import DownstreamConfig
 from raysearch.config.metric_names import METRICS, WORST
+from raysearch.config.unlearning import StereotypeConfig, UnlearningConfig
 
 
 def is_description(table: str) -> bool:
@@ -31,6 +32,11 @@ class ModelConfig(Block):
     """Precision of the frozen weights. bfloat16 is slower than float32 on most CPUs."""
     attention: Literal["sdpa", "eager"] = "sdpa"
     """Attention implementation of transformers."""
+    activation_checkpointing: bool = False
+    """Compute activations again in the backward pass instead of keeping them: less memory, about a third more work."""
+    sharding: Literal["none", "fsdp2"] = "none"
+    """fsdp2: the frozen weights are spread over the workers of a group and gathered block by block, for models that
+    one device cannot hold; none: every worker holds all of them (DDP)."""
     trust_remote_code: bool = False
     """Run Python code that comes with a model. Off unless you trust its author."""
 
@@ -41,7 +47,10 @@ class DataConfig(Block):
     path: str | None = None
     """A file or folder of your own that holds this table's files; None resolves the table by its name."""
     sensitive: str = "sex"
-    """The sensitive attribute: groups are its values, and counterfactual augmentation flips it."""
+    """The sensitive attribute: groups are its values, and counterfactual augmentation flips it. Several crossed are
+    joined by ` x `: `sex x race` has the groups `female, Black`, ..."""
+    also_by: tuple[str, ...] = Field(default=(), strict=False)
+    """More sensitive attributes, crossed ones too, by which the group metrics are measured beside: `[race]`."""
     train_rows: int | None = Field(default=400, ge=20)
     """Rows of the training split, drawn stratified by label and group; None takes all there are."""
     validation_rows: int | None = Field(default=300, ge=20)
@@ -54,6 +63,9 @@ class DataConfig(Block):
     """Undersampling of the training rows until labels, groups, or both crossed are equally many; judged rows stay."""
     min_group_rows: int = Field(default=5, ge=1)
     """Least positives and least negatives of each group in a judged split: below it a rate is an error, not a guess."""
+    small_groups: Literal["refuse", "leave_out"] = "refuse"
+    """What becomes of a group below `min_group_rows`: refuse the split, or leave its rows out of the judged ones, which
+    the record then says. Crossed groups are often small."""
 
     @field_validator("table")
     @classmethod
@@ -99,74 +111,21 @@ class CdaReplace(Block):
     """Share of training rows whose sensitive attribute is flipped."""
 
 
-CdaConfig = Annotated[CdaNone | CdaDuplicate | CdaReplace, Field(discriminator="mode")]
+class CdaWeighted(Block):
+    """As duplicate, but by weight: a row and its flipped copies count together as much as the row did before."""
+
+    mode: Literal["weighted"]
+    share: float = Field(default=0.5, gt=0.0, lt=1.0)
+    """Share of a row's weight that goes to its flipped copies; with several other values they share it evenly."""
 
 
-class LossTermConfig(Block):
-    weight: float = Field(ge=0.0)
-    """Weight (lambda) of the term in the composite loss; 0 switches it off."""
-    options: dict[str, bool | int | float | str] = Field(default_factory=dict)
-    """Options of the term's own, checked against its class."""
+class CdaReweigh(Block):
+    """No flipped rows: weights that make label and group independent in the training split."""
+
+    mode: Literal["reweigh"]
 
 
-class NeutralTextConfig(Block):
-    """Reference text for the KL term."""
-
-    source: Literal["wikipedia_summaries", "built_in"] = "wikipedia_summaries"
-    """wikipedia_summaries is fetched; built_in is a small set of neutral sentences that ships with raysearch."""
-    texts: int = Field(default=32, ge=2)
-    """Size of the pool that the steps cycle through."""
-    texts_per_step: int = Field(default=4, ge=1)
-    max_length_tokens: int = Field(default=32, ge=4)
-
-
-LossName = Annotated[str, AfterValidator(lambda name: known("loss", name))]
-"""Checked key by key, so that an error names the key."""
-
-
-class UnlearningConfig(Block):
-    steps: int = Field(default=40, ge=1)
-    """Optimiser steps."""
-    pairs_per_step: int = Field(default=16, ge=1)
-    """Stereotype/anti-stereotype pairs in a step, over all workers."""
-    lr: float = Field(default=5e-4, gt=0.0, lt=1.0)
-    """Peak learning rate of AdamW."""
-    warmup_fraction: float = Field(default=0.1, ge=0.0, le=1.0)
-    """Share of the steps with rising learning rate; it then falls linearly to zero."""
-    max_grad_norm: float = Field(default=1.0, gt=0.0)
-    """Gradients are clipped to this norm."""
-    losses: dict[LossName, LossTermConfig] = Field(
-        default={
-            "gradient_ascent": LossTermConfig(weight=0.02),
-            "learn": LossTermConfig(weight=0.02),
-            "probability_gap": LossTermConfig(weight=1.0),
-            "kl": LossTermConfig(weight=1.0),
-            "answer_mass": LossTermConfig(weight=0.3),
-        },
-        min_length=1,
-    )
-    """Terms of the composite loss by name; the parameter `unlearning.losses.kl.weight` is the lambda of KL."""
-    task_vector_scale: float = Field(default=1.0, ge=0.0, le=4.0)
-    """The learned change of the weights times this, after training: below 1 forgets less, 0 is the untouched model."""
-    lora: LoraConfig = LoraConfig()
-    neutral: NeutralTextConfig = NeutralTextConfig()
-
-    @field_validator("losses")
-    @classmethod
-    def _something_to_train_on(cls, value: dict[str, LossTermConfig]) -> dict[str, LossTermConfig]:
-        if not any(term.weight > 0 for term in value.values()):
-            raise ValueError("every loss has weight 0: give one of them a weight above 0")
-        return value
-
-
-class StereotypeConfig(Block):
-    """The paired prompts that unlearning trains on and that the intrinsic gap is measured on."""
-
-    set: Literal["poor_or_rich"] = "poor_or_rich"
-    split_seed: int = Field(default=0, ge=0)
-    """Seed of the split of templates and words into train, validation and test."""
-    evaluation_pairs: int | None = Field(default=192, ge=8)
-    """Pairs on which the gap is measured, drawn evenly from the held-out set; None takes all."""
+CdaConfig = Annotated[CdaNone | CdaDuplicate | CdaReplace | CdaWeighted | CdaReweigh, Field(discriminator="mode")]
 
 
 class EvaluationConfig(Block):
@@ -176,6 +135,8 @@ class EvaluationConfig(Block):
     """Held-out general texts for the perplexity ratio."""
     perplexity_max_length_tokens: int = Field(default=48, ge=8)
     perplexity_source: Literal["wikipedia_summaries", "built_in"] = "wikipedia_summaries"
+    controls: bool = False
+    """Also measure the gap on paraphrases and with both answers named in either order (more forward passes)."""
     bootstrap_rounds: int = Field(default=1000, ge=100)
     confidence: float = Field(default=0.95, gt=0.5, lt=1.0)
     """Level of every interval."""
@@ -197,7 +158,7 @@ class TrialConfig(Block):
 
     @model_validator(mode="after")
     def _a_counterfactual_differs(self) -> TrialConfig:
-        if self.cda.mode != "none" and not self.text.include_sensitive:
+        if self.cda.mode not in ("none", "reweigh") and not self.text.include_sensitive:
             raise ValueError(
                 f"cda.mode is {self.cda.mode}, but text.include_sensitive is false: a row and its counterfactual would "
                 "be the same text. Write the attribute into the text, or set cda.mode to none."

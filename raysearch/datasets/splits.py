@@ -57,12 +57,27 @@ def split_rows(table: TableData, config: DataConfig) -> Splits:
         test=order[:test],
     )
     for name, rows in (("validation", splits.validation), ("test", splits.test)):
-        _check_groups(table, config, groups, name, rows)
+        if config.small_groups == "refuse":
+            _check_groups(table, config, groups, name, rows)
+        else:
+            _check_two_groups(table, config, config.sensitive, name, rows)
+        for more in config.also_by:
+            _check_two_groups(table, config, more, name, rows)
     if len(np.unique(table.target[splits.train])) < 2:
         raise DataError(
             f"data: the {train} training rows of '{table.name}' hold one label only. Raise data.train_rows."
         )
     return splits
+
+
+def measurable(table: TableData, attribute: str, rows: NDArray[np.int64], least: int) -> tuple[str, ...]:
+    """The groups with at least so many positive and so many negative rows among those given, in their fixed order."""
+    groups, target = table.groups(attribute)[rows], table.target[rows]
+    return tuple(
+        value
+        for value in table.values(attribute)
+        if min(int(np.sum((groups == value) & (target == label))) for label in (0, 1)) >= least
+    )
 
 
 def undersampled(
@@ -107,15 +122,27 @@ def _sequence(target: NDArray[np.int64], groups: NDArray[Any], seed: int) -> NDA
     return np.argsort(place, kind="stable").astype(np.int64)
 
 
+def _check_two_groups(
+    table: TableData, config: DataConfig, attribute: str, split: str, rows: NDArray[np.int64]
+) -> None:
+    if len(measurable(table, attribute, rows, config.min_group_rows)) < 2:
+        raise DataError(
+            f"data: in the {split} split ({len(rows)} rows of '{table.name}') fewer than two groups of {attribute} "
+            f"have {config.min_group_rows} positive and {config.min_group_rows} negative rows. Raise "
+            f"data.{split}_rows, or lower data.min_group_rows."
+        )
+
+
 def _check_groups(
     table: TableData, config: DataConfig, groups: NDArray[Any], split: str, rows: NDArray[np.int64]
 ) -> None:
-    for group in table.sensitive[config.sensitive]:
+    for group in table.values(config.sensitive):
         for label, word in ((1, "positive"), (0, "negative")):
             size = int(np.sum((groups[rows] == group) & (table.target[rows] == label)))
             if size < config.min_group_rows:
                 raise DataError(
                     f"data: the {split} split ({len(rows)} rows of '{table.name}') has {size} {word} rows of the group "
                     f"{config.sensitive}={group}, and min_group_rows asks for {config.min_group_rows}. Raise "
-                    f"data.{split}_rows, or lower data.min_group_rows and accept wide intervals."
+                    f"data.{split}_rows, lower data.min_group_rows and accept wide intervals, or let data.small_groups "
+                    "be leave_out."
                 )

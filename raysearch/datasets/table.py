@@ -6,6 +6,7 @@ A dataset component turns files into a ``TableData`` and knows what it means to 
 from __future__ import annotations
 
 import hashlib
+import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -60,27 +61,55 @@ class TableData:
     notes: tuple[str, ...]
 
     def groups(self, attribute: str) -> NDArray[Any]:
-        """[rows] value of a sensitive attribute, as words.
+        """[rows] value of a sensitive attribute, as words; of a crossed one, ``female, Black``.
 
         Raises:
             DataError: the attribute is not a sensitive one of this table.
         """
         known_attribute(self.name, attribute, self.sensitive)
-        return self.frame[attribute].to_numpy(dtype=str)
+        return crossed_groups(self.frame, attribute)
+
+    def values(self, attribute: str) -> tuple[str, ...]:
+        """The values that a sensitive attribute, or a crossed one, may take.
+
+        Raises:
+            DataError: the attribute is not a sensitive one of this table.
+        """
+        return known_attribute(self.name, attribute, self.sensitive)
+
+
+CROSS = " x "
+"""Joins attributes in the name of a crossed one."""
+_TOGETHER = ", "
+"""Joins their values in the name of a group."""
+
+
+def parts_of(attribute: str) -> tuple[str, ...]:
+    """The attributes of a crossed one, ``sex x race``; of another, itself."""
+    return tuple(part.strip() for part in attribute.split(CROSS))
+
+
+def crossed_groups(frame: pd.DataFrame, attribute: str) -> NDArray[Any]:
+    """[rows] group of each row."""
+    columns = [frame[part].to_numpy(dtype=str) for part in parts_of(attribute)]
+    return np.array([_TOGETHER.join(cells) for cells in zip(*columns, strict=True)], dtype=str)
 
 
 def known_attribute(table: str, attribute: str, sensitive: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
-    """The values of a sensitive attribute.
+    """The values of a sensitive attribute, or the groups of a crossed one.
 
     Raises:
-        DataError: the table has no such sensitive attribute.
+        DataError: the table has no such sensitive attribute, or it is crossed with itself.
     """
-    if attribute not in sensitive:
-        raise DataError(
-            f"data.sensitive: table '{table}' has no sensitive attribute '{attribute}'. "
-            f"{suggestion(attribute, sensitive)}"
-        )
-    return sensitive[attribute]
+    parts = parts_of(attribute)
+    for part in parts:
+        if part not in sensitive:
+            raise DataError(
+                f"data.sensitive: table '{table}' has no sensitive attribute '{part}'. {suggestion(part, sensitive)}"
+            )
+    if len(set(parts)) < len(parts):
+        raise DataError(f"data.sensitive: '{attribute}' crosses an attribute with itself. Name each once.")
+    return tuple(_TOGETHER.join(cells) for cells in itertools.product(*(sensitive[part] for part in parts)))
 
 
 class Dataset(ABC):
@@ -121,7 +150,7 @@ class Dataset(ABC):
 
         Args:
             frame: rows of this table.
-            attribute: a sensitive attribute.
+            attribute: a sensitive attribute, or several crossed.
             value: [rows] its new value in each row.
 
         Raises:
@@ -129,6 +158,11 @@ class Dataset(ABC):
         """
         allowed = known_attribute(self.name, attribute, self.sensitive)
         new = np.asarray(value, dtype=object)
+        if len(parts := parts_of(attribute)) > 1 and new.shape == (len(frame),) and set(new) <= set(allowed):
+            cells = dict(zip(allowed, itertools.product(*(self.sensitive[part] for part in parts)), strict=True))
+            for position, part in enumerate(parts):
+                frame = self.counterfactual(frame, part, np.array([cells[v][position] for v in new], dtype=object))
+            return frame
         if new.shape != (len(frame),):
             raise DataError(
                 f"table '{self.name}': {len(frame)} rows need as many values of '{attribute}', not {new.shape}."

@@ -1,8 +1,9 @@
 """The composite unlearning loss: the only place where terms are weighed and reduced.
 
-    L = sum over terms of w_term * (sum of its values over the batch) / (examples in the batch)
+    L = sum over terms of w_term * (sum over the batch of w_example * value) / (examples in the batch)
 
-With the four terms of the source: -w_unlearn CE(s) + w_learn CE(a) + w_gap |p_s - p_a| + w_kl KL(ref || model).
+w_example is 1, or the weight of the pair's stereotype set. With the four terms of the source:
+-w_unlearn CE(s) + w_learn CE(a) + w_gap |p_s - p_a| + w_kl KL(ref || model).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from raysearch import registry
-from raysearch.config.schema import LossTermConfig
+from raysearch.config.unlearning import LossTermConfig
 from raysearch.losses.inputs import LossInputs
 from raysearch.losses.term import LossTerm
 
@@ -42,14 +43,12 @@ class CompositeLoss:
     """Weighs loss terms.
 
     Args:
-        terms: by name; terms of weight 0 are neither computed nor do their needs count.
+        terms: by name; terms of weight 0 are neither computed nor do their needs count, unless their weight may rise.
     """
 
     def __init__(self, terms: Mapping[str, LossTermConfig]) -> None:
         self._terms: dict[str, tuple[LossTerm, float]] = {
-            name: (registry.get("loss", name)(**term.options), term.weight)
-            for name, term in terms.items()
-            if term.weight > 0
+            name: (registry.get("loss", name)(**term.options), term.weight) for name, term in terms.items() if term.used
         }
 
     @property
@@ -63,7 +62,11 @@ class CompositeLoss:
         return next((str(term.answer) for term, _ in self._terms.values() if "refusal" in term.needs), None)  # type: ignore[attr-defined]
 
     def __call__(
-        self, inputs: LossInputs, pairs_total: int | None = None, texts_total: int | None = None
+        self,
+        inputs: LossInputs,
+        pairs_total: int | None = None,
+        texts_total: int | None = None,
+        weights: Mapping[str, float] | None = None,
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss of a batch, or this process's share of it.
 
@@ -71,9 +74,11 @@ class CompositeLoss:
             inputs: what the terms need.
             pairs_total: pairs of the whole batch; None means that ``inputs`` is the whole batch.
             texts_total: neutral texts of the whole batch.
+            weights: of terms, in place of the configured ones (primal-dual weights).
 
         Returns:
-            (scalar loss, unweighted value of each term, detached). Shares of several processes add up to the batch's.
+            (scalar loss, value of each term without any weight, detached). Shares of several processes add up to the
+            batch's.
 
         Raises:
             ValueError: no term has a weight above 0.
@@ -84,10 +89,12 @@ class CompositeLoss:
         weighed: list[Tensor] = []
         for name, (term, weight) in self._terms.items():
             examples = term.per_example(inputs)
-            total = texts_total if "neutral" in term.needs else pairs_total
-            value = examples.sum() / (len(examples) if total is None else total)
-            weighed.append(weight * value)
-            values[name] = value.detach()
+            neutral = "neutral" in term.needs
+            given = texts_total if neutral else pairs_total
+            total = len(examples) if given is None else given
+            counted = examples if neutral or inputs.pair_weights is None else inputs.pair_weights * examples
+            weighed.append((weight if weights is None else weights.get(name, weight)) * counted.sum() / total)
+            values[name] = examples.sum().detach() / total
         loss = weighed[0]
         for part in weighed[1:]:
             loss = loss + part

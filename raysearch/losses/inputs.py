@@ -50,7 +50,8 @@ class Neutral:
 class LossInputs:
     """All that a term may ask for by its ``needs``; what no term needs is None.
 
-    ``stereotype`` and ``anti_stereotype`` are the two answers to the same prompts, row by row.
+    ``stereotype`` and ``anti_stereotype`` are the two answers to the same prompts, row by row. ``pair_weights`` are
+    read by the composite loss alone: how much each pair counts; None: all alike.
     """
 
     stereotype: Answers | None = None
@@ -59,6 +60,7 @@ class LossInputs:
     reference_stereotype: Answers | None = None
     reference_anti_stereotype: Answers | None = None
     refusal: Answers | None = None
+    pair_weights: Float[Tensor, " pairs"] | None = None
 
     def answers(self) -> tuple[Answers, Answers]:
         """(stereotype, anti-stereotype).

@@ -11,7 +11,15 @@ from numpy.typing import NDArray
 
 from raysearch.metrics.measurement import Measurement, percentile_interval
 
-__all__ = ["GapResult", "Measurement", "answer_mass_ratio", "gap", "perplexity_ratio", "signed_gaps"]
+__all__ = [
+    "GapResult",
+    "Measurement",
+    "answer_mass_ratio",
+    "gap",
+    "mean_with_interval",
+    "perplexity_ratio",
+    "signed_gaps",
+]
 
 Values = NDArray[np.float64]
 
@@ -57,12 +65,17 @@ def gap(
     names = np.asarray(groups)
     by_group: dict[str, Measurement] = {}
     for name in sorted(set(groups)):
-        by_group[name] = _mean(np.abs(signed[names == name]), rounds, confidence, seed)
-        by_group[f"{name}.signed"] = _mean(signed[names == name], rounds, confidence, seed)
-    return GapResult(_mean(np.abs(signed), rounds, confidence, seed), _mean(signed, rounds, confidence, seed), by_group)
+        by_group[name] = mean_with_interval(np.abs(signed[names == name]), rounds, confidence, seed)
+        by_group[f"{name}.signed"] = mean_with_interval(signed[names == name], rounds, confidence, seed)
+    return GapResult(
+        mean_with_interval(np.abs(signed), rounds, confidence, seed),
+        mean_with_interval(signed, rounds, confidence, seed),
+        by_group,
+    )
 
 
-def _mean(values: Values, rounds: int, confidence: float, seed: int) -> Measurement:
+def mean_with_interval(values: Values, rounds: int, confidence: float, seed: int) -> Measurement:
+    """Mean of [items] values, with the percentile interval of a bootstrap over items."""
     drawn = values[np.random.default_rng(seed).integers(0, len(values), (rounds, len(values)))].mean(axis=1)
     low, high = percentile_interval(drawn, confidence)
     return Measurement(float(values.mean()), low, high, len(values))

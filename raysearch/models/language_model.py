@@ -18,6 +18,8 @@ from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from raysearch.config.schema import ModelConfig
 from raysearch.errors import AssetError, TrialError
+from raysearch.models.checkpointing import checkpoint_activations
+from raysearch.models.sharding import shard_blocks
 from raysearch.models.sources import ModelFiles, resolve
 
 _PROBE_TOLERANCE = {"float32": 1e-3, "bfloat16": 0.5, "float16": 0.1}
@@ -119,8 +121,12 @@ def load(config: ModelConfig, device: torch.device | str = "cpu") -> LanguageMod
         raise AssetError(_load_failure(config, files, error)) from error
     tokenizer.padding_side = "right"
     cast(nn.Module, model).to(device).eval().requires_grad_(False)
+    if config.activation_checkpointing:
+        checkpoint_activations(cast(nn.Module, model))
     loaded = LanguageModel(model=model, tokenizer=tokenizer, digest=files.digest, device=device, config=config)
     _check_split(loaded)
+    if config.sharding == "fsdp2":
+        shard_blocks(loaded.model, device)
     return loaded
 
 

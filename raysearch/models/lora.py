@@ -10,17 +10,17 @@ from typing import Any
 import torch
 from peft import LoraConfig as PeftLoraConfig
 from peft import PeftModel, get_peft_model
-from peft.helpers import rescale_adapter_scale
 from torch import nn
 
 from raysearch.config.downstream import LoraConfig
 from raysearch.errors import TrialError
 from raysearch.models.language_model import LanguageModel
 
-_BLOCK = re.compile(r"\.(\d+)\.")
+BLOCK = re.compile(r"\.(\d+)\.")
+"""Finds the number of the block in a module's or parameter's name, whatever the family calls its blocks."""
 _FIRST, _SECOND = "default", "second"
 """Names of the adapter that unlearning trains (peft's own), and of one on top of it."""
-_ATTENTION = re.compile(r"(attn|attention)")
+ATTENTION = re.compile(r"(attn|attention)\.")
 
 
 def target_modules(model: nn.Module, lora: LoraConfig) -> list[str]:
@@ -32,28 +32,14 @@ def target_modules(model: nn.Module, lora: LoraConfig) -> list[str]:
     named = [
         (name.removesuffix(".base_layer"), int(block.group(1)))
         for name, module in model.named_modules()
-        if isinstance(module, nn.Linear) and ".lora_" not in name and (block := _BLOCK.search(name))
+        if isinstance(module, nn.Linear) and ".lora_" not in name and (block := BLOCK.search(name))
     ]
     if lora.target == "attention":
-        named = [(name, block) for name, block in named if _ATTENTION.search(name)]
+        named = [(name, block) for name, block in named if ATTENTION.search(name)]
     if not named:
         raise TrialError(f"{type(model).__name__} has no linear layers for unlearning.lora.target '{lora.target}'")
     first = 0 if lora.last_layers is None else max(block for _, block in named) + 1 - lora.last_layers
     return [name for name, block in named if block >= first]
-
-
-@contextmanager
-def scaled(model: nn.Module, factor: float) -> Iterator[None]:
-    """The adapter's change of the weights times ``factor`` within the block: task-vector arithmetic without training.
-
-    Formula: W + factor (alpha / r) B A. Source: Ilharco et al., 2023, Editing Models with Task Arithmetic,
-    arXiv:2212.04089.
-    """
-    if factor == 1.0:
-        yield
-        return
-    with rescale_adapter_scale(model, factor):
-        yield
 
 
 @contextmanager

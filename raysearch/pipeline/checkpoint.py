@@ -19,6 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from raysearch.config.schema import TrialConfig
+from raysearch.models.sharding import spread_like, whole
 
 
 @dataclass
@@ -47,14 +48,23 @@ class Checkpoints:
         text = json.dumps(config.model_dump(mode="json"), sort_keys=True)
         self._digest = hashlib.sha256(text.encode()).hexdigest()
 
-    def save(self, progress: Progress, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-        """Writes a state; earlier ones of the trial are removed afterwards."""
-        self._folder.mkdir(parents=True, exist_ok=True)
+    def save(self, progress: Progress, model: nn.Module, optimizer: torch.optim.Optimizer, write: bool = True) -> None:
+        """Writes a state; earlier ones of the trial are removed afterwards.
+
+        Args:
+            progress: how far it has come.
+            model: what of it is trained is saved.
+            optimizer: its state is saved with it.
+            write: False only takes part in gathering weights that are spread over processes.
+        """
         tensors: dict[str, Tensor] = {}
         for name, parameter in _trained(model).items():
-            tensors[f"parameter/{name}"] = parameter.detach()
+            tensors[f"parameter/{name}"] = whole(parameter.detach())
             for key, value in optimizer.state.get(parameter, {}).items():
-                tensors[f"{key}/{name}"] = torch.as_tensor(value)
+                tensors[f"{key}/{name}"] = whole(torch.as_tensor(value))
+        if not write:
+            return
+        self._folder.mkdir(parents=True, exist_ok=True)
         contiguous = {key: tensor.cpu().contiguous().clone() for key, tensor in tensors.items()}
         target = self._folder / f"step-{progress.step:06d}.safetensors"
         part = target.with_name(f".{target.name}.{os.getpid()}.part")
@@ -93,7 +103,7 @@ class Checkpoints:
             raise ValueError("the saved state is of other parameters")
         with torch.no_grad():
             for name, parameter in trained.items():
-                parameter.copy_(tensors[f"parameter/{name}"])
+                parameter.copy_(spread_like(tensors[f"parameter/{name}"], parameter))
         state: dict[Any, dict[str, Tensor]] = {}
         for name, parameter in trained.items():
             entries = {
@@ -101,7 +111,7 @@ class Checkpoints:
                 for key, tensor in tensors.items()
                 if key.partition("/")[2] == name and not key.startswith("parameter/")
             }
-            state[parameter] = {k: v if k == "step" else v.to(parameter.device) for k, v in entries.items()}
+            state[parameter] = {k: v if k == "step" else spread_like(v, parameter) for k, v in entries.items()}
         optimizer.state.update(state)
 
     def _files(self) -> list[Path]:

@@ -15,8 +15,8 @@ from raysearch import registry
 from raysearch.augment.counterfactual import augment
 from raysearch.config.schema import DataConfig, TrialConfig
 from raysearch.datasets.find import find
-from raysearch.datasets.splits import Splits, split_rows, undersampled
-from raysearch.datasets.table import TableData
+from raysearch.datasets.splits import Splits, measurable, split_rows, undersampled
+from raysearch.datasets.table import TableData, parts_of
 from raysearch.pipeline.leg import WHOLE, Leg
 from raysearch.pipeline.runtime import Runtime
 from raysearch.text.column_order import order_by_importance
@@ -33,6 +33,7 @@ class Rows:
         groups: [rows] value of the sensitive attribute.
         origin: [rows] which person a row is of: a counterfactual copy is of its origin's.
         counterfactual: [rows] whether the row was flipped.
+        weight: [rows] how much the row counts in training.
     """
 
     texts: tuple[str, ...]
@@ -41,6 +42,7 @@ class Rows:
     groups: NDArray[Any]
     origin: NDArray[np.int64]
     counterfactual: NDArray[np.bool_]
+    weight: NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +55,7 @@ class Data:
         judged_rows: [rows] their positions in the table.
         columns: (name, label) of the columns written, in order.
         kinds: ``numeric`` or ``categorical``, by column.
+        also_by: more attributes to measure by -> (group of each judged row, groups large enough to measure).
         facts: counts for the record.
         example: a training row's text and its counterfactual's, for people.
     """
@@ -62,6 +65,7 @@ class Data:
     judged_rows: NDArray[np.int64]
     columns: tuple[tuple[str, str], ...]
     kinds: Mapping[str, str]
+    also_by: Mapping[str, tuple[NDArray[Any], tuple[str, ...]]]
     facts: dict[str, Any]
     example: tuple[str, str]
 
@@ -82,6 +86,7 @@ def prepare(config: TrialConfig, runtime: Runtime, leg: Leg = WHOLE) -> Data:
     dataset, table = runtime.once(("table", config.data.table, config.data.path), lambda: load_table(config.data))
     splits: Splits = runtime.once(("splits", config.data), lambda: split_rows(table, config.data))
     judged_rows = splits.validation if config.evaluation.split == "validation" else splits.test
+    judged_rows, left_out = _large_enough(config.data, table, judged_rows)
     columns = _columns(config, table, splits, runtime)
 
     attribute = config.data.sensitive
@@ -106,6 +111,7 @@ def prepare(config: TrialConfig, runtime: Runtime, leg: Leg = WHOLE) -> Data:
         augmented.groups,
         augmented.origin,
         augmented.counterfactual,
+        augmented.weight,
     )
     judged_frame = table.frame.iloc[judged_rows]
     judged = Rows(
@@ -115,6 +121,7 @@ def prepare(config: TrialConfig, runtime: Runtime, leg: Leg = WHOLE) -> Data:
         groups[judged_rows],
         origin=np.arange(len(judged_rows), dtype=np.int64),
         counterfactual=np.zeros(len(judged_rows), dtype=np.bool_),
+        weight=np.ones(len(judged_rows)),
     )
     kinds = {column.name: column.kind for column in table.columns}
     flipped = dataset.counterfactual(
@@ -130,16 +137,38 @@ def prepare(config: TrialConfig, runtime: Runtime, leg: Leg = WHOLE) -> Data:
         "columns": [name for name, _ in columns],
         "positive_label": table.target_label,
     }
+    if left_out:
+        facts["left_out_groups"] = left_out
+    also_by = {
+        more: (
+            table.groups(more)[judged_rows],
+            measurable(table, more, judged_rows, config.data.min_group_rows),
+        )
+        for more in config.data.also_by
+    }
     example = (write(train_frame.head(1))[0], write(flipped)[0])
-    return Data(train, judged, judged_rows, columns, kinds, facts, example)
+    return Data(train, judged, judged_rows, columns, kinds, also_by, facts, example)
+
+
+def _large_enough(
+    config: DataConfig, table: TableData, rows: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], dict[str, int]]:
+    """(judged rows of groups that can be measured, group -> rows of the groups that were left out)."""
+    if config.small_groups == "refuse":
+        return rows, {}
+    kept = measurable(table, config.sensitive, rows, config.min_group_rows)
+    groups = table.groups(config.sensitive)[rows]
+    held = {value: int(np.sum(groups == value)) for value in table.values(config.sensitive) if value not in kept}
+    return rows[np.isin(groups, kept)], {value: count for value, count in held.items() if count}
 
 
 def _columns(config: TrialConfig, table: TableData, splits: Splits, runtime: Runtime) -> tuple[tuple[str, str], ...]:
     labels = {column.name: column.label for column in table.columns}
     kinds = {column.name: column.kind for column in table.columns}
     names = tuple(labels)
+    sensitive = parts_of(config.data.sensitive)
     if not config.text.include_sensitive:
-        names = tuple(name for name in names if name != config.data.sensitive)
+        names = tuple(name for name in names if name not in sensitive)
     if config.text.column_order == "importance":
         names = runtime.once(
             ("order", config.data, names),
@@ -148,9 +177,13 @@ def _columns(config: TrialConfig, table: TableData, splits: Splits, runtime: Run
             ),
         )
     kept = names[: config.text.max_columns]
-    if config.text.include_sensitive and config.data.sensitive not in kept:
+    if config.text.include_sensitive and not set(sensitive) <= set(kept):
         # Dropping it for lack of importance would make augmentation a silent no-op.
-        kept = (*kept[:-1], config.data.sensitive)
+        others = [name for name in kept if name not in sensitive]
+        room = max(0, len(kept) - len(sensitive))
+        chosen = {*others[:room], *sensitive}
+        kept = tuple(name for name in names if name in chosen and name in kept)
+        kept += tuple(part for part in sensitive if part not in kept)
     return tuple((name, labels[name]) for name in kept)
 
 

@@ -57,12 +57,12 @@ def score_pairs(subject: Subject, pairs: Sequence[StereotypePair], runtime: Runt
     """Scores both answers of each pair, shared out over the processes."""
 
     def compute() -> PairScores:
-        mine = pairs[shard(len(pairs), runtime.communicator)]
+        mine = pairs[shard(len(pairs), runtime.scoring)]
         prompts = [pair.prompt for pair in mine]
         answers = [pair.stereotype for pair in mine] + [pair.anti_stereotype for pair in mine]
         total, tokens = score(subject.lm, subject.model, prompts * 2, answers) if mine else (np.zeros(0), np.zeros(0))
         n = len(mine)
-        rows = runtime.communicator.gather(
+        rows = runtime.scoring.gather(
             list(zip(*(np.asarray(x).tolist() for x in (total[:n], total[n:], tokens[:n], tokens[n:])), strict=True))
         )
         columns = list(zip(*rows, strict=True))
@@ -87,7 +87,7 @@ def features(
     distinct = tuple(dict.fromkeys(texts))
 
     def compute() -> dict[str, NDArray[np.float32]]:
-        tokens = tokenize_texts(subject.lm, distinct[shard(len(distinct), runtime.communicator)], limit)
+        tokens = tokenize_texts(subject.lm, distinct[shard(len(distinct), runtime.scoring)], limit)
         mine = pooled_features(
             subject.lm,
             subject.model,
@@ -96,7 +96,7 @@ def features(
             progress=lambda done, total: runtime.observer.progress(done, total, {}),
             layer=config.layer,
         )
-        return dict(zip(distinct, runtime.communicator.gather(list(mine)), strict=True))
+        return dict(zip(distinct, runtime.scoring.gather(list(mine)), strict=True))
 
     key = ("features", subject.lm.digest, config.pooling, config.layer, limit, distinct)
     vectors = runtime.once(key, compute) if subject.untouched else compute()
@@ -109,9 +109,9 @@ def likelihood(
     """Total log-likelihood and predicted tokens of each text, shared out over the processes."""
 
     def compute() -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-        tokens = tokenize_texts(subject.lm, texts[shard(len(texts), runtime.communicator)], limit)
+        tokens = tokenize_texts(subject.lm, texts[shard(len(texts), runtime.scoring)], limit)
         total, count = text_logps(subject.lm, subject.model, tokens)
-        rows = runtime.communicator.gather(list(zip(total.tolist(), count.tolist(), strict=True)))
+        rows = runtime.scoring.gather(list(zip(total.tolist(), count.tolist(), strict=True)))
         return np.asarray([t for t, _ in rows], dtype=np.float64), np.asarray([c for _, c in rows], dtype=np.int64)
 
     key = ("likelihood", subject.lm.digest, tuple(texts), limit)

@@ -11,6 +11,7 @@ from raysearch.config.schema import CdaNone, DataConfig, ModelConfig, TrialConfi
 from raysearch.config.space import end_points
 from raysearch.datasets.find import find
 from raysearch.datasets.splits import split_rows
+from raysearch.datasets.table import parts_of
 from raysearch.errors import ConfigError, Problem
 from raysearch.losses.composite import check_options
 from raysearch.models.sources import download, resolve
@@ -88,11 +89,11 @@ def check_settings(study: Study, chosen: list[Anchor]) -> list[TrialConfig]:
 def _problems(config: TrialConfig, study: Study, tables: Mapping[str, Mapping[str, tuple[str, ...]]]) -> list[Problem]:
     found = []
     known = tables[config.data.table]
-    if config.data.sensitive not in known:
-        rule = f"table '{config.data.table}' has no sensitive attribute '{config.data.sensitive}'."
-        found.append(
-            Problem(str(study.path), "data.sensitive", f"{rule} {registry.suggestion(config.data.sensitive, known)}")
-        )
+    for path, attribute in [("sensitive", config.data.sensitive), *(("also_by", more) for more in config.data.also_by)]:
+        for part in parts_of(attribute):
+            if part not in known:
+                rule = f"table '{config.data.table}' has no sensitive attribute '{part}'."
+                found.append(Problem(str(study.path), f"data.{path}", f"{rule} {registry.suggestion(part, known)}"))
     if config.unlearning is None:
         return found
     for name, term in config.unlearning.losses.items():
@@ -100,13 +101,13 @@ def _problems(config: TrialConfig, study: Study, tables: Mapping[str, Mapping[st
             check_options(name, term.options)
         except ValueError as error:
             found.append(Problem(str(study.path), f"unlearning.losses.{name}.options", str(error)))
-    size = study.config.workers.workers_per_group
+    size = study.config.workers.workers_per_group * config.unlearning.micro_batches
     for key, count in (
         ("pairs_per_step", config.unlearning.pairs_per_step),
         ("neutral.texts_per_step", config.unlearning.neutral.texts_per_step),
     ):
         if count < size:
-            rule = f"each of {size} workers of a group needs at least one; got {count}"
-            remedy = "Raise it or lower workers.workers_per_group."
+            rule = f"each of {size} parts (workers of a group x micro-batches) needs at least one; got {count}"
+            remedy = "Raise it, or lower workers.workers_per_group or unlearning.micro_batches."
             found.append(Problem(str(study.path), f"unlearning.{key}", f"{rule}. {remedy}"))
     return found

@@ -17,6 +17,7 @@ import torch
 from raysearch.config.schema import ModelConfig
 from raysearch.models import language_model
 from raysearch.models.language_model import LanguageModel
+from raysearch.models.sharding import is_sharded
 from raysearch.pipeline.communicator import Alone, Communicator
 
 T = TypeVar("T")
@@ -73,6 +74,13 @@ class Runtime:
             self.reset()
             self._model = (config, language_model.load(config, self.device))
         return self._model[1]
+
+    @property
+    def scoring(self) -> Communicator:
+        """The processes that share out forward passes without gradients; each makes all of them where the model is
+        spread over the processes, as its blocks are then gathered for every pass of any of them."""
+        spread = self._model is not None and is_sharded(self._model[1].model)
+        return Alone() if spread else self.communicator
 
     def reset(self) -> None:
         """Forgets the model and all that was kept: after an unexpected error nothing is taken on trust."""

@@ -5,9 +5,8 @@ outcome = run_trial(TrialConfig(cda=CdaDuplicate(mode="duplicate")), Runtime())
 
 from __future__ import annotations
 
-import hashlib
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,18 +19,16 @@ from raysearch.config.metric_names import METRICS
 from raysearch.config.schema import TrialConfig
 from raysearch.errors import DataError, FailureReason, TrialError
 from raysearch.ledger.record import Evidence
-from raysearch.metrics import groups, intrinsic
+from raysearch.metrics import groups
 from raysearch.metrics.groups import CountCube
 from raysearch.metrics.intrinsic import Measurement
-from raysearch.models.lora import adapted, scaled
-from raysearch.pipeline import outputs, unlearn
+from raysearch.models.update import scaled, updatable
+from raysearch.pipeline import unlearn
 from raysearch.pipeline.data import Data, prepare
+from raysearch.pipeline.intrinsic import digest_of, judged_pairs, measure_intrinsic, training_pairs
 from raysearch.pipeline.leg import WHOLE, Leg, full_fidelity
 from raysearch.pipeline.outputs import Subject
 from raysearch.pipeline.runtime import Runtime, Stopwatch
-from raysearch.stereotypes import pairs as stereotypes
-from raysearch.stereotypes.pairs import StereotypePair
-from raysearch.text.corpus import general_texts, split_texts
 
 
 @dataclass
@@ -40,7 +37,7 @@ class Outcome:
 
     Attributes:
         metrics: every name in ``METRICS``; of a gated trial the intrinsic ones.
-        breakdown: the intrinsic gap by group of prompts.
+        breakdown: the intrinsic gap by group of prompts and by control; group metrics by more attributes.
         cube: counts of the judged rows; None for a gated trial.
         curves: learning curve from the trial's start.
         facts: counts for the record.
@@ -84,12 +81,12 @@ def run_trial(config: TrialConfig, runtime: Runtime, leg: Leg = WHOLE) -> Outcom
     with watch.stage("data"):
         data = prepare(config, runtime, leg)
         _show_data(data, runtime)
-    train_pairs, held_out = stereotype_pairs(config)
+    train_pairs, held_out = training_pairs(config), judged_pairs(config)
     with _model_of(config, lm) as subject:
         curves: list[dict[str, float]] = []
         if config.unlearning is not None:
             with watch.stage("unlearning"):
-                runtime.observer.show("pair", train_pairs[0])
+                runtime.observer.show("pair", next(iter(train_pairs.values()))[0])
                 curves = unlearn.train(lm, subject.model, config, train_pairs, runtime, leg)
         with _scaled(config, subject):
             with watch.stage("intrinsic"):
@@ -142,87 +139,12 @@ def _model_of(config: TrialConfig, lm: Any) -> Iterator[Subject]:
     if config.unlearning is None:
         yield Subject(lm, lm.model, untouched=True)
         return
-    with adapted(lm, config.unlearning.lora, config.seed) as wrapped:
+    with updatable(lm, config.unlearning, config.seed) as wrapped:
         yield Subject(lm, wrapped, untouched=False)
 
 
 def _scaled(config: TrialConfig, subject: Subject) -> AbstractContextManager[None]:
     return nullcontext() if config.unlearning is None else scaled(subject.model, config.unlearning.task_vector_scale)
-
-
-def stereotype_pairs(config: TrialConfig) -> tuple[tuple[StereotypePair, ...], tuple[StereotypePair, ...]]:
-    """(training pairs, held-out pairs of the judged split): no template or word is in both."""
-    chosen = config.stereotypes
-    train = stereotypes.pairs(chosen.set, "train", chosen.split_seed)
-    judged = stereotypes.pairs(chosen.set, config.evaluation.split, chosen.split_seed)
-    return train, stereotypes.draw(judged, chosen.evaluation_pairs, chosen.split_seed)
-
-
-@dataclass(frozen=True)
-class Intrinsic:
-    """Intrinsic metrics, the gap by group of prompts, counts for the record, and the gap of each pair."""
-
-    metrics: dict[str, Measurement]
-    breakdown: dict[str, Measurement]
-    facts: dict[str, Any]
-    evidence: Evidence
-
-
-def measure_intrinsic(
-    config: TrialConfig, subject: Subject, pairs: tuple[StereotypePair, ...], runtime: Runtime
-) -> Intrinsic:
-    """Gap, signed gap, answer-mass ratio and perplexity ratio on held-out pairs and texts."""
-    reference = Subject(subject.lm, subject.lm.model, untouched=True)
-    bootstrap = (config.evaluation.bootstrap_rounds, config.evaluation.confidence, config.seed)
-    before = _unadapted(subject, lambda: outputs.score_pairs(reference, pairs, runtime))
-    after = outputs.score_pairs(subject, pairs, runtime)
-    gap = intrinsic.gap(after.stereotype_mean, after.anti_stereotype_mean, [pair.wealth for pair in pairs], *bootstrap)
-    mass = intrinsic.answer_mass_ratio(
-        after.stereotype, after.anti_stereotype, before.stereotype, before.anti_stereotype, *bootstrap
-    )
-    perplexity, texts = _perplexity_ratio(config, subject, reference, runtime)
-    metrics = {
-        "intrinsic_gap": gap.gap,
-        "intrinsic_signed_gap": gap.signed_gap,
-        "answer_mass_ratio": mass,
-        "perplexity_ratio": perplexity,
-    }
-    evidence = Evidence(
-        pairs=digest_of(pairs),
-        pair_gaps=tuple(
-            round(float(signed), 6)
-            for signed in intrinsic.signed_gaps(after.stereotype_mean, after.anti_stereotype_mean)
-        ),
-    )
-    return Intrinsic(metrics, gap.by_group, {"held_out_pairs": len(pairs), "perplexity_texts": texts}, evidence)
-
-
-def digest_of(items: Any) -> str:
-    """A short name for what was judged: equal names, equal items in equal order."""
-    return hashlib.sha256(repr(items).encode()).hexdigest()[:16]
-
-
-def _perplexity_ratio(
-    config: TrialConfig, subject: Subject, reference: Subject, runtime: Runtime
-) -> tuple[Measurement, int]:
-    settings = config.evaluation
-    _, held_out = split_texts(general_texts(settings.perplexity_source), unlearn.TEXT_SPLIT_SEED)
-    texts = held_out[: settings.perplexity_texts]
-    limit = settings.perplexity_max_length_tokens
-    before = _unadapted(subject, lambda: outputs.likelihood(reference, texts, limit, runtime))
-    after = outputs.likelihood(subject, texts, limit, runtime)
-    ratio = intrinsic.perplexity_ratio(
-        after[0], before[0], after[1], settings.bootstrap_rounds, settings.confidence, config.seed
-    )
-    return ratio, len(texts)
-
-
-def _unadapted(subject: Subject, compute: Callable[[], Any]) -> Any:
-    """Runs with the adapter switched off: peft puts adapter layers into the base model itself."""
-    if subject.untouched:
-        return compute()
-    with subject.model.disable_adapter():  # type: ignore[operator]
-        return compute()
 
 
 def _judge(config: TrialConfig, data: Data, subject: Subject, runtime: Runtime, leg: Leg, outcome: Outcome) -> None:
@@ -242,6 +164,15 @@ def _judge(config: TrialConfig, data: Data, subject: Subject, runtime: Runtime, 
             "decided": tuple(runtime.communicator.gather(judgement.decided.tolist())),
         }
     )
+    for attribute, (of_row, measured) in data.also_by.items():
+        kept = np.isin(of_row, measured)
+        decided = np.asarray(outcome.evidence.decided)[kept]
+        cube = CountCube.from_predictions(of_row[kept], data.judged.target[kept], decided, measured)
+        settings = config.evaluation
+        found = groups.measure(
+            cube, config.data.min_group_rows, settings.bootstrap_rounds, settings.confidence, config.seed
+        )
+        outcome.breakdown |= {f"{attribute}.{name}": value for name, value in found.items()}
     runtime.observer.show("decisions", judgement)
 
 

@@ -1,4 +1,6 @@
-"""Stage ``unlearning``: trains an adapter on the composite loss. One process, or several with DDP: the same result.
+"""Stage ``unlearning``: trains an adapter, or the weights, on the composite loss.
+
+One process, or several with DDP, give the same result.
 
 A step's batch is the same whatever the number of processes; each takes a consecutive share of its pairs and texts, and
 the composite loss divides by the whole batch's counts, so the shares' gradients add up to the batch's.
@@ -8,7 +10,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,39 +21,37 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from raysearch.config.schema import NeutralTextConfig, TrialConfig, UnlearningConfig
+from raysearch.config.schema import TrialConfig
+from raysearch.config.unlearning import UnlearningConfig
 from raysearch.errors import NonFiniteLossError, TrialError
 from raysearch.losses.composite import CompositeLoss
+from raysearch.losses.dual import DualWeights
 from raysearch.losses.inputs import Answers, LossInputs, Neutral
-from raysearch.models.answers import AnswerBatch, answer_logps, encode, pad
-from raysearch.models.features import tokenize_texts
+from raysearch.models.answers import AnswerBatch, answer_logps, encode
 from raysearch.models.language_model import LanguageModel, hidden_states, logits
+from raysearch.models.sharding import clip_gradients, is_sharded, is_spread, sum_gradients
+from raysearch.pipeline import guards
+from raysearch.pipeline.batches import NeutralBatch, batches_of_pairs, neutral_batches, parts_of
 from raysearch.pipeline.checkpoint import Checkpoints, Progress
 from raysearch.pipeline.communicator import Communicator, shard
 from raysearch.pipeline.leg import WHOLE, Leg
 from raysearch.pipeline.runtime import Runtime
 from raysearch.stereotypes.pairs import StereotypePair
-from raysearch.text.corpus import general_texts, split_texts
-
-TEXT_SPLIT_SEED = 0
-"""Seed of the split of general texts into KL reference and perplexity: fixed, as part of the ratio's definition."""
 
 
 @dataclass(frozen=True)
-class NeutralBatch:
-    """This process's share of a step's neutral texts: [texts, tokens] ids, mask, and the untouched model's states."""
+class Part:
+    """Part of this process's share of one step's batch.
 
-    input_ids: Tensor
-    attention_mask: Tensor
-    reference_hidden: Tensor
-
-
-@dataclass(frozen=True)
-class Step:
-    """This process's share of one step's batch."""
+    Attributes:
+        pairs: to answer.
+        neutral: texts to stay close on; None where no term needs them.
+        weights: of terms, where they are not as configured.
+    """
 
     pairs: Sequence[StereotypePair]
     neutral: NeutralBatch | None
+    weights: Mapping[str, float]
 
 
 class Objective(nn.Module):
@@ -60,25 +61,44 @@ class Objective(nn.Module):
     """
 
     def __init__(
-        self, lm: LanguageModel, model: nn.Module, loss: CompositeLoss, config: UnlearningConfig, runtime: Runtime
+        self,
+        lm: LanguageModel,
+        model: nn.Module,
+        loss: CompositeLoss,
+        config: UnlearningConfig,
+        set_weights: Mapping[str, float],
+        runtime: Runtime,
     ) -> None:
         super().__init__()
         self.model = model
         self._lm = (lm,)  # a tuple hides the model's second path from nn.Module
         self._loss = loss
         self._config = config
+        self._set_weights = set_weights
         self._runtime = runtime
 
-    def forward(self, step: Step) -> tuple[Tensor, dict[str, Tensor]]:
+    def forward(self, part: Part) -> tuple[Tensor, dict[str, Tensor]]:
         """Runs the forward passes that the terms need, each once."""
+        reference = None if part.neutral is None else self._untouched_logits(part.neutral)
+        answers = self._answers(part.pairs)
         inputs = LossInputs(
-            **self._answers(step.pairs),
-            neutral=None if step.neutral is None else self._neutral(step.neutral),
+            **answers,
+            neutral=None if part.neutral is None or reference is None else self._neutral(part.neutral, reference),
+            pair_weights=self._pair_weights(part.pairs) if answers else None,
         )
+        pairs_total = self._config.pairs_per_step
         total, terms = self._loss(
-            inputs, pairs_total=self._config.pairs_per_step, texts_total=self._config.neutral.texts_per_step
+            inputs, pairs_total=pairs_total, texts_total=self._config.neutral.texts_per_step, weights=part.weights
         )
+        if answers:
+            terms |= _guarded(answers["stereotype"], answers["anti_stereotype"], pairs_total)
         return total * self._runtime.communicator.size, terms
+
+    def _pair_weights(self, pairs: Sequence[StereotypePair]) -> Tensor | None:
+        """Weight of each pair's set; None where all are 1."""
+        if set(self._set_weights.values()) == {1.0}:
+            return None
+        return torch.tensor([self._set_weights[pair.set] for pair in pairs], device=self._lm[0].device)
 
     def _answers(self, pairs: Sequence[StereotypePair]) -> dict[str, Answers]:
         needs = self._loss.needs
@@ -94,68 +114,37 @@ class Objective(nn.Module):
             cuts = [slice(start, start + len(pairs)) for start in range(0, len(logps), len(pairs))]
             return [Answers(logps[cut], batch.mask[cut]) for cut in cuts]
 
-        stereotype, anti_stereotype, *refusal = parts(answer_logps(self.model, batch))
-        given = {"stereotype": stereotype, "anti_stereotype": anti_stereotype}
-        given |= {"refusal": refusal[0]} if refusal else {}
-        if "reference_answers" in needs:
+        given: dict[str, Answers] = {}
+        if "reference_answers" in needs:  # first: weights may be exchanged in place, which a graph would not bear
             # Kept for the whole batch: the same pairs in another batch are padded otherwise, and may differ in a bit.
             key = ("reference_answers", self._lm[0].digest, self._loss.refusal, tuple(pairs))
             reference = parts(self._runtime.once(key, lambda: self._untouched_logps(batch)))
-            given |= {"reference_stereotype": reference[0], "reference_anti_stereotype": reference[1]}
-        return given
+            given = {"reference_stereotype": reference[0], "reference_anti_stereotype": reference[1]}
+        stereotype, anti_stereotype, *refusal = parts(answer_logps(self.model, batch))
+        given |= {"stereotype": stereotype, "anti_stereotype": anti_stereotype}
+        return given | ({"refusal": refusal[0]} if refusal else {})
 
     @torch.no_grad()
     def _untouched_logps(self, batch: AnswerBatch) -> Tensor:
         with self.model.disable_adapter():  # type: ignore[operator]
             return answer_logps(self.model, batch)
 
-    def _neutral(self, batch: NeutralBatch) -> Neutral:
+    @torch.no_grad()
+    def _untouched_logits(self, batch: NeutralBatch) -> Tensor:
+        with self.model.disable_adapter():  # type: ignore[operator]
+            return logits(self.model, batch.reference_hidden)
+
+    def _neutral(self, batch: NeutralBatch, reference: Tensor) -> Neutral:
         hidden = hidden_states(self.model, batch.input_ids, batch.attention_mask)
-        with torch.no_grad():
-            reference = logits(self.model, batch.reference_hidden)
         return Neutral(logits(self.model, hidden), reference, batch.attention_mask.bool())
 
 
-def neutral_batches(lm: LanguageModel, config: NeutralTextConfig, runtime: Runtime) -> list[NeutralBatch]:
-    """The pool of neutral texts in fixed batches, with the untouched model's hidden states, computed once.
-
-    The batches are fixed so that the reference is computed in the shape in which it is compared: KL is then exactly 0
-    before the first step.
-    """
-    reference, _ = split_texts(general_texts(config.source), TEXT_SPLIT_SEED)
-    texts = reference[: config.texts]
-    if len(texts) < config.texts_per_step:
-        raise TrialError(
-            f"neutral text '{config.source}' has {len(texts)} texts; texts_per_step is {config.texts_per_step}"
-        )
-    batches = []
-    for start in range(0, len(texts) - config.texts_per_step + 1, config.texts_per_step):
-        chunk = texts[start : start + config.texts_per_step]
-        tokens = tokenize_texts(lm, chunk[shard(len(chunk), runtime.communicator)], config.max_length_tokens)
-        ids, mask = (t.to(lm.device) for t in pad(tokens.ids, lm.pad_id))
-        with torch.no_grad():
-            batches.append(NeutralBatch(ids, mask, hidden_states(lm.model, ids, mask)))
-    return batches
-
-
-def batches_of_pairs(pairs: Sequence[StereotypePair], size: int, seed: int) -> Iterator[list[StereotypePair]]:
-    """Endless batches: every pair comes once before any comes again, and pairs with the same prompt come together.
-
-    A prompt is forwarded once for all its pairs (``models.answers``), so a batch of three times the pairs costs little
-    more, and its gradient depends less on which gendered terms it happened to hold.
-    """
-    by_prompt: dict[str, list[StereotypePair]] = {}
-    for pair in pairs:
-        by_prompt.setdefault(pair.prompt, []).append(pair)
-    prompts = list(by_prompt)
-    order = np.random.default_rng(seed)
-    queue: list[StereotypePair] = []
-    while True:
-        while len(queue) < size:
-            for index in order.permutation(len(prompts)).tolist():
-                queue.extend(by_prompt[prompts[index]])
-        yield queue[:size]
-        queue = queue[size:]
+@torch.no_grad()
+def _guarded(stereotype: Answers, anti_stereotype: Answers, pairs_total: int) -> dict[str, Tensor]:
+    """This part's share of the batch's means that the guards look at."""
+    signed = torch.tanh((stereotype.mean - anti_stereotype.mean) / 2)
+    mass = torch.logaddexp(stereotype.total, anti_stereotype.total)
+    return {guards.SIGNED_GAP: signed.sum() / pairs_total, guards.LOG_MASS: mass.sum() / pairs_total}
 
 
 def learning_rate(step: int, config: UnlearningConfig) -> float:
@@ -177,6 +166,7 @@ class _Saver:
 
     def __init__(self, trial: TrialConfig, leg: Leg, communicator: Communicator) -> None:
         self.checkpoints = None if leg.folder is None else Checkpoints(Path(leg.folder), trial)
+        self._communicator = communicator
         self._writes = communicator.rank == 0
         self._every_s = leg.checkpoint_every_s
         self._saved_at = time.monotonic()
@@ -184,8 +174,13 @@ class _Saver:
     def step_done(self, now: bool, progress: Progress, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
         """Called after every step; ``now``: do not wait until it is time."""
         due = now or time.monotonic() - self._saved_at >= self._every_s
-        if self.checkpoints is not None and self._writes and due:
-            self.checkpoints.save(progress, model, optimizer)
+        if self.checkpoints is None:
+            return
+        spread = is_sharded(model)
+        if spread:  # all take part, so all must agree on when
+            due = self._communicator.broadcast(due)
+        if due and (self._writes or spread):
+            self.checkpoints.save(progress, model, optimizer, write=self._writes)
             self._saved_at = time.monotonic()
 
 
@@ -193,47 +188,52 @@ def train(
     lm: LanguageModel,
     model: nn.Module,
     trial: TrialConfig,
-    pairs: Sequence[StereotypePair],
+    pairs: Mapping[str, Sequence[StereotypePair]],
     runtime: Runtime,
     leg: Leg = WHOLE,
 ) -> list[dict[str, float]]:
-    """Trains the adapter in place, to the end of a leg; goes on from the trial's saved state where there is one.
+    """Trains the model's update in place, to the end of a leg; goes on from the trial's saved state if there is one.
 
     Args:
         lm: the base model.
-        model: it, inside a fresh adapter.
-        trial: its ``unlearning`` block, and its seed, which fixes the order of pairs.
-        pairs: the training split.
+        model: it, with a fresh update (``models.update``).
+        trial: its ``unlearning`` block, the weights of its stereotype sets, and its seed, which fixes the order.
+        pairs: the training split, by set.
         runtime: processes and observer.
         leg: how far to go, and where the state is kept.
 
     Returns:
-        Learning curve from the trial's start: a dict a step with ``step``, ``loss``, ``lr``, ``grad_norm`` and each
-        term's unweighted value.
+        Learning curve from the trial's start: a dict a step with ``step``, ``loss``, ``lr``, ``grad_norm``, each term's
+        unweighted value, what the guards look at, and the primal-dual weights.
 
     Raises:
         NonFiniteLossError: the loss or its gradient is no longer finite.
-        TrialError: fewer pairs or texts a step than processes.
+        CollapsedError: the model no longer answers.
+        InvertedError: the bias was turned round.
+        TrialError: fewer pairs or texts a step than processes, or nothing to train.
     """
     config = trial.unlearning
-    if config is None:
-        raise TrialError("there is nothing to train: the trial has no unlearning")
+    if config is None or not pairs:
+        raise TrialError("there is nothing to train: no unlearning, or every stereotype set has weight 0")
     communicator = runtime.communicator
     loss = CompositeLoss(config.losses)
     _check_shares(config, loss, communicator)
-    neutral: list[NeutralBatch] = []
+    neutral: list[list[NeutralBatch]] = []
     if "neutral" in loss.needs:
         neutral = runtime.once(
-            ("neutral", lm.digest, config.neutral, communicator.rank, communicator.size),
-            lambda: neutral_batches(lm, config.neutral, runtime),  # the fresh adapter is still the identity
+            ("neutral", lm.digest, config.neutral, config.micro_batches, communicator.rank, communicator.size),
+            # the fresh update is still the identity
+            lambda: neutral_batches(lm, config.neutral, config.micro_batches, runtime),
         )
-    objective: Any = Objective(lm, model, loss, config, runtime)
+    objective: Any = Objective(lm, model, loss, config, trial.stereotypes.weights, runtime)
     parameters = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(parameters, lr=config.lr, weight_decay=0.0)
     saver = _Saver(trial, leg, communicator)
     end = leg.limit("unlearning.steps", config.steps)
     progress = _where_it_stands(saver.checkpoints, end, model, optimizer, communicator)
-    if communicator.size > 1:
+    dual = DualWeights(config.losses, progress.curve[-1] if progress.curve else None)
+    spread = is_sharded(model)
+    if communicator.size > 1 and not spread:
         objective = DistributedDataParallel(objective)
     batches = batches_of_pairs(pairs, config.pairs_per_step, trial.seed)
     for _ in range(progress.step):
@@ -243,24 +243,63 @@ def train(
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, config)
         batch = next(batches)
-        share = Step(batch[shard(len(batch), communicator)], neutral[step % len(neutral)] if neutral else None)
+        mine = parts_of(batch[shard(len(batch), communicator)], config.micro_batches)
         optimizer.zero_grad(set_to_none=True)
-        total, terms = objective(share)
-        total.backward()
-        norm = float(torch.nn.utils.clip_grad_norm_(parameters, config.max_grad_norm))
-        values = _reduced(total / communicator.size, terms, communicator)
+        values = _forward_and_backward(
+            objective, mine, neutral[step % len(neutral)] if neutral else [], dual.current, communicator
+        )
+        norm = _clipped(parameters, config.max_grad_norm, communicator.size if spread else 1)
         if not (math.isfinite(values["loss"]) and math.isfinite(norm)):
             raise NonFiniteLossError(
                 f"step {step + 1} of {config.steps}: loss {values['loss']:.4g}, gradient norm {norm:.4g}. "
                 "Lower unlearning.lr or the weight of gradient_ascent."
             )
         optimizer.step()
-        point = {"step": step + 1.0, **values, "lr": learning_rate(step, config), "grad_norm": norm}
+        point = {"step": step + 1.0, **values, "lr": learning_rate(step, config), "grad_norm": norm, **dual.recorded()}
         progress.curve.append(point)
         progress.step = step + 1
+        dual.update(point)
         saver.step_done(step + 1 == end or runtime.observer.leaving(), progress, model, optimizer)
         runtime.observer.progress(step + 1, config.steps, point)
+        guards.check(progress.curve, config.guards)
     return progress.curve
+
+
+def _clipped(parameters: Sequence[nn.Parameter], most: float, processes: int) -> float:
+    """Clips gradients, adding up first what FSDP leaves to each of several processes. Returns the norm before."""
+    if processes == 1:
+        return float(torch.nn.utils.clip_grad_norm_(parameters, most))
+    sum_gradients(parameters)
+    for parameter in parameters:
+        if parameter.grad is not None and not is_spread(parameter):
+            parameter.grad.div_(processes)  # as FSDP and DDP do: the objective has the factor
+    return clip_gradients(parameters, most)
+
+
+def _forward_and_backward(
+    objective: Any,
+    pairs: Sequence[Sequence[StereotypePair]],
+    neutral: Sequence[NeutralBatch],
+    weights: Mapping[str, float],
+    communicator: Communicator,
+) -> dict[str, float]:
+    """Adds up the gradients of a step's parts; several processes' gradients are added at the last part only.
+
+    Returns:
+        Loss and term values of the whole batch, the same on every process.
+    """
+    loss, terms = 0.0, dict[str, float]()
+    for place, of_part in enumerate(pairs):
+        part = Part(of_part, neutral[place] if neutral else None, weights)
+        waits = place < len(pairs) - 1 and isinstance(objective, DistributedDataParallel)
+        wait: AbstractContextManager[Any] = objective.no_sync() if waits else nullcontext()
+        with wait:
+            total, values = objective(part)
+            total.backward()
+        loss += float(total.detach()) / communicator.size
+        for name, value in values.items():
+            terms[name] = terms.get(name, 0.0) + float(value)
+    return _reduced(loss, terms, communicator)
 
 
 def _where_it_stands(
@@ -288,16 +327,16 @@ def _where_it_stands(
 
 
 def _check_shares(config: UnlearningConfig, loss: CompositeLoss, communicator: Communicator) -> None:
-    texts = config.neutral.texts_per_step if "neutral" in loss.needs else communicator.size
-    if min(config.pairs_per_step, texts) < communicator.size:
+    parts = communicator.size * config.micro_batches
+    texts = config.neutral.texts_per_step if "neutral" in loss.needs else parts
+    if min(config.pairs_per_step, texts) < parts:
         raise TrialError(
-            f"{communicator.size} workers share a step of {config.pairs_per_step} pairs and {texts} neutral texts; "
-            "each worker needs at least one of each"
+            f"{communicator.size} workers share a step of {config.pairs_per_step} pairs and {texts} neutral texts in "
+            f"{config.micro_batches} micro-batches; each needs at least one of each"
         )
 
 
-def _reduced(total: Tensor, terms: dict[str, Tensor], communicator: Communicator) -> dict[str, float]:
+def _reduced(loss: float, terms: dict[str, float], communicator: Communicator) -> dict[str, float]:
     """Sums the processes' shares, so that every process sees the batch's values."""
     names = ["loss", *terms]
-    shares = np.asarray([float(total.detach()), *(float(term) for term in terms.values())])
-    return dict(zip(names, communicator.sum(shares).tolist(), strict=True))
+    return dict(zip(names, communicator.sum(np.asarray([loss, *terms.values()])).tolist(), strict=True))

@@ -11,7 +11,7 @@ from typing import Any
 
 from raysearch.config.load import Study
 from raysearch.config.schema import TrialConfig
-from raysearch.errors import EarlyEnd, FailureReason
+from raysearch.errors import OF_THE_TRIAL, EarlyEnd, FailureReason
 from raysearch.ledger.record import Estimate, ProposalRecord, RungRecord, TrialRecord
 from raysearch.ledger.run_folder import RunFolder, now
 from raysearch.ledger.tensorboard import trial_folder, write_trial
@@ -152,7 +152,10 @@ class Recorder:
         )
         self._run.ledger.append(record)
         write_trial(self._run.tensorboard, record, self._study.config.objectives)
-        self.failures_in_a_row = self.failures_in_a_row + 1 if record.state == "failed" else 0
+        if record.state != "failed":
+            self.failures_in_a_row = 0
+        elif record.reason not in OF_THE_TRIAL:
+            self.failures_in_a_row += 1
         return record
 
     def _judge(self, outcome: Outcome, proposal: ProposalRecord) -> _Judged:

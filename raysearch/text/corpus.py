@@ -1,7 +1,9 @@
-"""General text that has nothing to do with people or money: reference for the KL term, and for perplexity.
+"""Neutral text: reference for the KL term, and for perplexity. General text has nothing to do with people or money.
 
 ``wikipedia_summaries``: openings of English Wikipedia articles (CC BY-SA 4.0, fetched, never shipped).
 ``built_in``: sentences written for raysearch, in ``built_in.txt`` beside this file.
+``socioeconomic``: the same on work, wages, wealth and poverty, in ``socioeconomic.txt``: a bias-targeted reference. In
+none of them has a person a gender, an origin or a religion, so holding a model to them holds no stereotype in place.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from raysearch.registry import suggestion
 
 ARCHIVE = "wikipedia-summaries"
 FILE = "summaries_en-us.json"
-SOURCES = ("built_in", "wikipedia_summaries")
+SOURCES = ("built_in", "socioeconomic", "wikipedia_summaries")
 
 LEAST_CHARACTERS = 80
 MOST_CHARACTERS = 320
@@ -54,15 +56,15 @@ def general_texts(source: str, folder: Callable[[str], Path] = fetch) -> tuple[s
     """The texts of a source, each once, always in the same order.
 
     Args:
-        source: ``wikipedia_summaries`` or ``built_in``.
+        source: ``wikipedia_summaries``, ``built_in`` or ``socioeconomic``.
         folder: from an archive's name to the folder that holds its files.
 
     Raises:
         DataError: unknown source, or a file that cannot be read as the source's.
         AssetError: the archive cannot be had.
     """
-    if source == "built_in":
-        return _built_in()
+    if source in ("built_in", "socioeconomic"):
+        return _own(source)
     if source == "wikipedia_summaries":
         return _summaries(folder(ARCHIVE) / FILE)
     raise DataError(f"general text '{source}': no such source. {suggestion(source, SOURCES)}")
@@ -83,8 +85,8 @@ def split_texts(texts: Sequence[str], seed: int) -> tuple[tuple[str, ...], tuple
 
 
 @cache
-def _built_in() -> tuple[str, ...]:
-    lines = Path(__file__).with_name("built_in.txt").read_text(encoding="utf-8").splitlines()
+def _own(source: str) -> tuple[str, ...]:
+    lines = Path(__file__).with_name(f"{source}.txt").read_text(encoding="utf-8").splitlines()
     return _once(line.strip() for line in lines)
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from raysearch import registry
-from raysearch.config.schema import LossTermConfig
+from raysearch.config.unlearning import LossTermConfig
 from raysearch.losses.composite import CompositeLoss, check_options
 from raysearch.losses.inputs import Answers, LossInputs, Neutral
 from raysearch.losses.term import NEEDS

@@ -84,7 +84,7 @@ def test_a_table_that_cannot_serve(study: Path, tmp_path: Path, spoil, words: st
         ("unlearning.losses.kl.options={beta: 2}", "kl has no option 'beta'"),
         ("data.sensitive=gender", "no sensitive attribute 'gender'"),
         ("data.train_rows=100000", "Lower one of them"),
-        ("workers.workers_per_group=7", "each of 7 workers of a group needs at least one"),
+        ("workers.workers_per_group=7", "each of 7 parts (workers of a group x micro-batches) needs at least one"),
         ("workers.gpus_per_worker=8", "GPUs"),
         ("unlearning.losses={kl: {weight: 0}}", "every loss has weight 0"),
         ("text.include_sensitive=false", "would be the same text"),

@@ -19,8 +19,8 @@ from raysearch.ledger.run_folder import RunFolder
 from raysearch.models.answers import tokenize
 from raysearch.models.language_model import load
 from raysearch.pipeline.attempt import attempt
+from raysearch.pipeline.intrinsic import judged_pairs
 from raysearch.pipeline.runtime import Runtime
-from raysearch.pipeline.trial import stereotype_pairs
 from raysearch.replay import at_stage
 from raysearch.search.recorder import Ending, Recorder
 from tests.studies import small_study
@@ -50,7 +50,7 @@ def plain_gap(model: torch.nn.Module, tokenizer, config: TrialConfig) -> float:
     """|p_s - p_a| by its definition, a whole forward pass an answer, nothing of the pipeline's arithmetic."""
     lm = load(config.model)
     gaps = []
-    for pair in stereotype_pairs(config)[1]:
+    for pair in judged_pairs(config):
         means = []
         for answer in (pair.stereotype, pair.anti_stereotype):
             prompt_ids, answer_ids = tokenize(lm, pair.prompt, answer)

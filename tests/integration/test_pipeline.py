@@ -14,14 +14,17 @@ import torch.multiprocessing as multiprocessing
 
 from raysearch import registry
 from raysearch.config.metric_names import METRICS
-from raysearch.config.schema import LossTermConfig, TrialConfig
+from raysearch.config.schema import TrialConfig
+from raysearch.config.unlearning import LossTermConfig
 from raysearch.errors import FailureReason, NonFiniteLossError, TrialError, UndefinedRateError
 from raysearch.pipeline.attempt import attempt
+from raysearch.pipeline.batches import batches_of_pairs
 from raysearch.pipeline.communicator import Alone, ProcessGroup, shard
+from raysearch.pipeline.intrinsic import judged_pairs, training_pairs
 from raysearch.pipeline.leg import Leg
 from raysearch.pipeline.runtime import Runtime
-from raysearch.pipeline.trial import Outcome, run_trial, stereotype_pairs
-from raysearch.pipeline.unlearn import batches_of_pairs, learning_rate
+from raysearch.pipeline.trial import Outcome, run_trial
+from raysearch.pipeline.unlearn import learning_rate
 from raysearch.replay import STAGES, at_stage
 from tests.conftest import save_tiny_model
 from tests.studies import small_study
@@ -120,7 +123,8 @@ def with_losses(config: TrialConfig, names: dict[str, float], **changes: object)
 @pytest.mark.parametrize("name", registry.names("loss"))
 def test_every_loss_term_can_be_trained_alone(config: TrialConfig, name: str) -> None:
     outcome = run_trial(with_losses(config, {name: 1.0}), Runtime())
-    assert [set(point) for point in outcome.curves] == [{"step", "loss", "lr", "grad_norm", name}] * 4
+    guarded = set() if "neutral" in registry.get("loss", name).needs else {"signed_gap", "log_answer_mass"}
+    assert [set(point) for point in outcome.curves] == [{"step", "loss", "lr", "grad_norm", name, *guarded}] * 4
     assert all(np.isfinite(point["loss"]) for point in outcome.curves)
 
 
@@ -194,7 +198,7 @@ def test_a_classifier_can_learn_a_rule_that_the_text_says(config: TrialConfig) -
     lm = Runtime().language_model(config.model)
     target = np.arange(40) % 2
     texts = [f"The job is {'cook' if yes else 'tailor'}." for yes in target]
-    examples = Examples(tuple(prompt_of(text, "cook") for text in texts), target)
+    examples = Examples(tuple(prompt_of(text, "cook") for text in texts), target, np.ones(40))
     settings = config.downstream.classifier.model_copy(update={"epochs": 8, "lr": 1e-2})
     with stacked(lm, lm.model, settings.lora, 0) as model:
         accuracies = _fit(lm, model, examples, examples.take(range(10)), settings, 0, Runtime())
@@ -270,14 +274,14 @@ def test_leaving_the_sensitive_attribute_out_makes_augmentation_a_repetition(con
 
 
 def test_trained_and_judged_pairs_share_no_template_or_word(config: TrialConfig) -> None:
-    train, judged = stereotype_pairs(config)
+    train, judged = training_pairs(config)["poor_or_rich"], judged_pairs(config)
     for part in ("template", "word", "terms"):
         assert not {getattr(p, part) for p in train} & {getattr(p, part) for p in judged}
 
 
 def test_every_pair_comes_once_before_any_comes_again(config: TrialConfig) -> None:
-    pairs = stereotype_pairs(config)[0][:10]
-    batches = batches_of_pairs(pairs, 4, seed=3)
+    pairs = training_pairs(config)["poor_or_rich"][:10]
+    batches = batches_of_pairs({"poor_or_rich": pairs}, 4, seed=3)
     drawn = [pair for _ in range(5) for pair in next(batches)]
     assert len(set(drawn[:10])) == 10
     assert set(drawn[10:]) == set(pairs)

@@ -14,8 +14,9 @@ from raysearch.errors import AssetError
 from raysearch.models.answers import score
 from raysearch.models.sources import PINNED, resolve
 from raysearch.pipeline import unlearn
+from raysearch.pipeline.intrinsic import judged_pairs, measure_intrinsic, training_pairs
 from raysearch.pipeline.runtime import Runtime
-from raysearch.pipeline.trial import _model_of, measure_intrinsic, seed_everything, stereotype_pairs
+from raysearch.pipeline.trial import _model_of, seed_everything
 from raysearch.replay import at_stage
 from raysearch.stereotypes.pairs import StereotypePair
 
@@ -66,7 +67,7 @@ def test_unlearning_lowers_the_held_out_gap_of_the_real_model(runtime: Runtime, 
     seed_everything(chosen.seed)
     torch.set_num_threads(2)
     lm = runtime.language_model(chosen.model)
-    train, held_out = stereotype_pairs(chosen)
+    train, held_out = training_pairs(chosen), judged_pairs(chosen)
     with _model_of(at_stage(config, "baseline"), lm) as subject:
         before = measure_intrinsic(chosen, subject, held_out, runtime).metrics
     with _model_of(chosen, lm) as subject:
@@ -81,7 +82,7 @@ def test_unlearning_lowers_the_held_out_gap_of_the_real_model(runtime: Runtime, 
 
 def test_a_prompt_of_the_held_out_set_has_two_plausible_answers(runtime: Runtime, config: TrialConfig) -> None:
     lm = runtime.language_model(config.model)
-    _, held_out = stereotype_pairs(config)
+    held_out = judged_pairs(config)
     pairs: list[StereotypePair] = list(held_out[:64])
     total, _ = score(lm, lm.model, [p.prompt for p in pairs], [p.stereotype for p in pairs])
     assert float(total.exp().mean()) > 1e-3

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from raysearch.augment.counterfactual import Augmented, augment
-from raysearch.config.schema import CdaConfig, CdaDuplicate, CdaNone, CdaReplace
+from raysearch.augment.counterfactual import Augmented, augment, reweighed
+from raysearch.config.schema import CdaConfig, CdaDuplicate, CdaNone, CdaReplace, CdaReweigh, CdaWeighted
 
 VALUES = ("male", "female", "other")
 TITLES = {"male": "Mr", "female": "Ms", "other": "Mx"}
@@ -22,6 +22,8 @@ modes = st.one_of(
     st.just(CdaNone()),
     st.just(CdaDuplicate(mode="duplicate")),
     st.floats(0.01, 1.0).map(lambda fraction: CdaReplace(mode="replace", fraction=fraction)),
+    st.floats(0.01, 0.99).map(lambda share: CdaWeighted(mode="weighted", share=share)),
+    st.just(CdaReweigh(mode="reweigh")),
 )
 
 
@@ -145,3 +147,34 @@ def test_a_binary_flip_of_all_rows_twice_is_the_identity(rows: list[tuple[str, i
     assert (once.groups != groups).all()
     pd.testing.assert_frame_equal(twice.frame, frame.reset_index(drop=True))
     assert (twice.target.tolist(), twice.groups.tolist()) == (target.tolist(), groups.tolist())
+
+
+def test_weights_take_the_place_of_copies() -> None:
+    copies, weighted = run(COUPLE, CdaDuplicate(mode="duplicate")), run(COUPLE, CdaWeighted(mode="weighted", share=0.3))
+    pd.testing.assert_frame_equal(copies.frame, weighted.frame)
+    assert copies.weight.tolist() == [1.0] * 12
+    assert weighted.weight.tolist() == pytest.approx([0.7] * 4 + [0.15] * 8)  # two copies a row share 0.3
+
+
+@given(rows=people, config=modes, seed=st.integers(0, 99))
+def test_only_copies_add_weight(rows: list[tuple[str, int, int]], config: CdaConfig, seed: int) -> None:
+    result = run(rows, config, seed)
+    added = int(result.counterfactual.sum()) if config.mode == "duplicate" else 0
+    whole = config.mode != "reweigh" or _full(*table(rows)[1:])
+    assert not whole or result.weight.sum() == pytest.approx(len(rows) + added)
+    assert (result.weight > 0).all()
+
+
+@given(rows=people)
+def test_reweighed_rows_have_label_and_group_independent(rows: list[tuple[str, int, int]]) -> None:
+    target, groups = np.array([y for _, y, _ in rows]), np.array([sex for sex, _, _ in rows])
+    weight = reweighed(target, groups)
+    for group in np.unique(groups):
+        # of every group that has both labels the weighted share of positives is that of all rows
+        if len(set(target[groups == group])) == 2 == len(set(target)) and _full(target, groups):
+            inside = weight[(groups == group) & (target == 1)].sum() / weight[groups == group].sum()
+            assert inside == pytest.approx(target.mean())
+
+
+def _full(target: NDArray[Any], groups: NDArray[Any]) -> bool:
+    return all(((groups == g) & (target == y)).any() for g in np.unique(groups) for y in (0, 1))

@@ -10,8 +10,9 @@ import pytest
 
 from raysearch.config import catalog
 from raysearch.config.load import Study, dump, load_study, read_trial
-from raysearch.config.schema import CdaDuplicate, TrialConfig, UnlearningConfig
+from raysearch.config.schema import CdaDuplicate, TrialConfig
 from raysearch.config.space import Choice, Float, Int, end_points, parameters
+from raysearch.config.unlearning import UnlearningConfig
 from raysearch.errors import ConfigError
 
 HEAD = "name: study\ntrial:\n"

@@ -8,8 +8,9 @@ from collections import Counter
 
 import pytest
 
-from raysearch.stereotypes import poor_or_rich
-from raysearch.stereotypes.pairs import draw, pairs
+from raysearch.stereotypes.pairs import draw
+from raysearch.stereotypes.sets.poor_or_rich import PoorOrRich
+from raysearch.stereotypes.stereotype_set import pairs
 
 SPLITS = ("train", "validation", "test")
 
@@ -37,23 +38,22 @@ def test_no_trained_wealth_word_stands_anywhere_in_a_held_out_prompt() -> None:
 @pytest.mark.parametrize("split", SPLITS)
 def test_every_split_has_both_poles_all_changes_and_all_kinds_of_terms(split: str) -> None:
     found = pairs("poor_or_rich", split, 0)
-    assert {p.wealth for p in found} == {"poor", "rich"}
-    assert {p.change for p in found} == {change[0] for change in poor_or_rich.CHANGES}
-    for terms in poor_or_rich.TERMS.values():
+    assert {p.pole for p in found} == {"poor", "rich"}
+    assert {p.change for p in found} == {change.name for change in PoorOrRich.changes}
+    for terms in PoorOrRich.terms.values():
         assert {p.terms for p in found} & {(male[0], female[0]) for male, female in terms}
 
 
 def test_the_set_is_as_large_as_it_says() -> None:
-    assert len(poor_or_rich.FRAMES) == len(set(poor_or_rich.FRAMES)) == 50
-    assert (len(poor_or_rich.POOR), len(poor_or_rich.RICH)) == (9, 9)
-    assert sum(map(len, poor_or_rich.TERMS.values())) == 20
-    assert not set(poor_or_rich.POOR) & set(poor_or_rich.RICH)
+    assert len(PoorOrRich.frames) == len(set(PoorOrRich.frames)) == 50
+    assert [len(words) for words in PoorOrRich.poles.values()] == [9, 9]
+    assert sum(map(len, PoorOrRich.terms.values())) == 20
 
 
 def test_rich_goes_with_the_male_term_and_poor_with_the_female() -> None:
     for pair in pairs("poor_or_rich", "train", 0):
         male, female = pair.terms
-        expected = male if pair.wealth == "rich" else female
+        expected = male if pair.pole == "rich" else female
         if pair.change not in ("plural", "all_of", "some_of"):
             assert pair.stereotype == f" {expected}"
 
@@ -88,7 +88,7 @@ def test_a_draw_is_even_repeatable_and_without_repetition() -> None:
     assert len(set(drawn)) == 192
     by_word = Counter(p.word for p in drawn)
     assert set(by_word.values()) == {48}
-    assert Counter(p.wealth for p in drawn) == {"poor": 96, "rich": 96}
+    assert Counter(p.pole for p in drawn) == {"poor": 96, "rich": 96}
     by_template = Counter(p.template for p in drawn)
     assert max(by_template.values()) - min(by_template.values()) <= len(by_word)
 
@@ -96,3 +96,16 @@ def test_a_draw_is_even_repeatable_and_without_repetition() -> None:
 def test_drawing_more_than_there_is_takes_all() -> None:
     of = pairs("poor_or_rich", "test", 0)
     assert draw(of, None, 0) == draw(of, 10**9, 0) == of
+
+
+def test_seen_terms_keep_templates_and_words_held_out() -> None:
+    trained, judged = pairs("poor_or_rich", "train", 0), pairs("poor_or_rich", "validation", 0, "seen")
+    assert {p.terms for p in judged} == {p.terms for p in trained}
+    for part in ("template", "word", "prompt"):
+        assert not {getattr(p, part) for p in trained} & {getattr(p, part) for p in judged}
+
+
+def test_spanish_prompts_do_not_give_the_gender_away() -> None:
+    for pair in pairs("poor_or_rich_es", "train", 0):
+        assert pair.prompt.endswith(" mi")
+        assert " un " not in pair.prompt and " una " not in pair.prompt.removesuffix(" mi")

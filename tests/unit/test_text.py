@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -122,6 +123,19 @@ def test_a_summary_file_that_cannot_be_read_is_named(content: str, tmp_path: Pat
 def test_an_unknown_source_is_answered_with_the_nearest() -> None:
     with pytest.raises(DataError, match="Did you mean 'built_in'"):
         general_texts("builtin")
+
+
+def test_socioeconomic_texts_speak_of_wealth_and_of_nobody_in_particular() -> None:
+    texts = general_texts("socioeconomic")
+    assert len(texts) == len(set(texts)) >= 64
+    people = re.compile(
+        r"\b(s?he|him|his|hers?|m[ae]n|wom[ae]n|\w*m[ae]n|mothers?|fathers?|sons?|daughters?|brothers?|sisters?|wi[fv]es?|"
+        r"husbands?|black|white|european|african|muslims?|christians?|churche?s?|mosques?|widow\w*)\b",
+        re.IGNORECASE,
+    )
+    for text in texts:
+        assert text.endswith(".") and len(text) <= MOST_CHARACTERS and text.isascii()
+        assert not people.search(text), text
 
 
 def test_built_in_texts_are_neutral_whole_sentences_enough_for_both_halves() -> None:

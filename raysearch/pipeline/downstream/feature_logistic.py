@@ -46,7 +46,8 @@ class FeatureLogistic:
                 StandardScaler(),
                 LogisticRegression(C=config.downstream.inverse_regularization, max_iter=MAX_ITERATIONS),
             )
-            model.fit(vectors.astype(np.float64), data.train.target)
+            weight = data.train.weight
+            model.fit(vectors.astype(np.float64), data.train.target, logisticregression__sample_weight=weight)
         model = runtime.communicator.broadcast(model)
         mine = shard(len(data.judged.texts), runtime.communicator)
         probability = model.predict_proba(judged[mine].astype(np.float64))[:, 1]

@@ -41,14 +41,16 @@ def prompt_of(text: str, positive_label: str) -> str:
 
 @dataclass(frozen=True)
 class Examples:
-    """Prompts and their labels, 1 for Yes."""
+    """Prompts, their labels, 1 for Yes, and how much each counts."""
 
     prompts: tuple[str, ...]
     target: NDArray[np.int64]
+    weight: NDArray[np.float64]
 
     def take(self, rows: Sequence[int] | NDArray[np.int64]) -> Examples:
         """Some of them."""
-        return Examples(tuple(self.prompts[row] for row in rows), self.target[np.asarray(rows, dtype=np.int64)])
+        chosen = np.asarray(rows, dtype=np.int64)
+        return Examples(tuple(self.prompts[row] for row in rows), self.target[chosen], self.weight[chosen])
 
 
 @register("downstream", "lora_classifier")
@@ -70,7 +72,7 @@ class LoraClassifier:
         label = str(data.facts["positive_label"])
         texts, cut = cut_texts(lm, data.train.texts, config.text.max_length_tokens)
         judged_texts, judged_cut = cut_texts(lm, data.judged.texts, config.text.max_length_tokens)
-        train = Examples(tuple(prompt_of(text, label) for text in texts), data.train.target)
+        train = Examples(tuple(prompt_of(text, label) for text in texts), data.train.target, data.train.weight)
         fitted, aside = _split(data.train, settings, config.seed)
         examples, held_out = train.take(fitted), train.take(aside)
         check_labels(examples.target)
@@ -85,8 +87,10 @@ class LoraClassifier:
         with stacked(lm, subject.model, settings.lora, config.seed) as model:
             last = leg.limit(EPOCHS, settings.epochs)
             accuracies = _fit(lm, model, examples, held_out, settings, config.seed, runtime, last)
-            prompts = [prompt_of(text, label) for text in judged_texts[mine]]
+            scored = shard(len(judged_texts), runtime.scoring)
+            prompts = [prompt_of(text, label) for text in judged_texts[scored]]
             probability = _probability(lm, model, prompts)
+            probability = probability if scored == mine else probability[mine]
         facts = {
             "truncated_texts": cut + judged_cut,
             "classifier_accuracy_by_epoch": [round(accuracy, 4) for accuracy in accuracies],
@@ -185,13 +189,14 @@ def _steps_of(count: int, settings: ClassifierConfig) -> int:
 
 
 def _step(lm: LanguageModel, model: nn.Module, rows: Examples, total: int) -> Tensor:
-    """This process's share of the step's mean cross-entropy of the right answer against the other."""
+    """This process's share of the step's mean weighted cross-entropy of the right answer against the other."""
     count = len(rows.prompts)
     batch = encode(lm, list(rows.prompts) * 2, [YES] * count + [NO] * count)
     logps = answer_logps(model, batch).sum(dim=1)
     target = torch.as_tensor(rows.target, device=logps.device)
     of_class = torch.log_softmax(torch.stack([logps[count:], logps[:count]], dim=1), dim=1)
-    return -of_class.gather(1, target[:, None]).sum() / total
+    weight = torch.as_tensor(rows.weight, device=logps.device, dtype=logps.dtype)
+    return -(weight * of_class.gather(1, target[:, None]).squeeze(1)).sum() / total
 
 
 def _summed(loss: Tensor, parameters: Sequence[nn.Parameter], runtime: Runtime) -> float:
@@ -210,9 +215,9 @@ def _summed(loss: Tensor, parameters: Sequence[nn.Parameter], runtime: Runtime) 
 
 
 def _accuracy(lm: LanguageModel, model: nn.Module, held_out: Examples, runtime: Runtime) -> float:
-    mine = shard(len(held_out.prompts), runtime.communicator)
+    mine = shard(len(held_out.prompts), runtime.scoring)
     right = (_probability(lm, model, held_out.prompts[mine]) >= 0.5) == (held_out.target[mine] == 1)
-    return float(runtime.communicator.sum(np.asarray([right.sum()]))[0]) / len(held_out.prompts)
+    return float(runtime.scoring.sum(np.asarray([right.sum()]))[0]) / len(held_out.prompts)
 
 
 def _probability(lm: LanguageModel, model: nn.Module, prompts: Sequence[str]) -> NDArray[np.float64]:

@@ -46,7 +46,8 @@ class TableLogistic:
         )
         regression = LogisticRegression(C=config.downstream.inverse_regularization, max_iter=MAX_ITERATIONS)
         model: Any = make_pipeline(columns, regression)
-        model.fit(data.train.frame[names], data.train.target)
+        weight = data.train.weight
+        model.fit(data.train.frame[names], data.train.target, logisticregression__sample_weight=weight)
         mine = shard(len(data.judged.texts), runtime.communicator)
         probability = model.predict_proba(data.judged.frame[names].iloc[mine])[:, 1]
         decided = (probability >= config.downstream.threshold).astype(np.int64)

@@ -1,0 +1,34 @@
+"""Activation checkpointing of whole blocks, for models in evaluation mode.
+
+transformers' own switch works in training mode alone, where dropout is on too; here it must stay off.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+
+from raysearch.errors import TrialError
+
+
+def blocks_of(model: nn.Module) -> nn.ModuleList:
+    """The backbone's blocks, whatever the family calls them: its longest list of modules.
+
+    Raises:
+        TrialError: it has no list of modules.
+    """
+    lists = [module for module in model.modules() if isinstance(module, nn.ModuleList)]
+    if not lists:
+        raise TrialError(f"{type(model).__name__} has no list of blocks to checkpoint or shard")
+    return max(lists, key=len)
+
+
+def checkpoint_activations(model: nn.Module) -> None:
+    """From now on each block's activations are computed again in the backward pass instead of being kept.
+
+    The gradient is the same bit for bit: the same operations on the same numbers, once more.
+    """
+    for block in blocks_of(model):
+        block.forward = partial(checkpoint, block.forward, use_reentrant=False)

@@ -1,0 +1,112 @@
+"""What a step of unlearning trains on: pairs in an order that a seed fixes, and a pool of neutral texts."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from raysearch.config.unlearning import NeutralTextConfig
+from raysearch.errors import TrialError
+from raysearch.models.answers import pad
+from raysearch.models.features import tokenize_texts
+from raysearch.models.language_model import LanguageModel, hidden_states
+from raysearch.pipeline.communicator import shard
+from raysearch.pipeline.runtime import Runtime
+from raysearch.stereotypes.pairs import StereotypePair
+from raysearch.text.corpus import general_texts, split_texts
+
+T = TypeVar("T")
+TEXT_SPLIT_SEED = 0
+"""Seed of the split of general texts into KL reference and perplexity: fixed, as part of the ratio's definition."""
+
+
+@dataclass(frozen=True)
+class NeutralBatch:
+    """Part of this process's share of a step's neutral texts.
+
+    [texts, tokens] ids and mask, and the untouched model's hidden states.
+    """
+
+    input_ids: Tensor
+    attention_mask: Tensor
+    reference_hidden: Tensor
+
+
+def neutral_batches(
+    lm: LanguageModel, config: NeutralTextConfig, micro_batches: int, runtime: Runtime
+) -> list[list[NeutralBatch]]:
+    """The pool of neutral texts in fixed batches, with the untouched model's hidden states, computed once.
+
+    The batches are fixed so that the reference is computed in the shape in which it is compared: KL is then exactly 0
+    before the first step.
+
+    Returns:
+        A list a step of its parts.
+
+    Raises:
+        TrialError: the source has fewer texts than a step needs.
+    """
+    reference, _ = split_texts(general_texts(config.source), TEXT_SPLIT_SEED)
+    texts = reference[: config.texts]
+    if len(texts) < config.texts_per_step:
+        raise TrialError(
+            f"neutral text '{config.source}' has {len(texts)} texts; texts_per_step is {config.texts_per_step}"
+        )
+    batches = []
+    for start in range(0, len(texts) - config.texts_per_step + 1, config.texts_per_step):
+        chunk = texts[start : start + config.texts_per_step]
+        mine = chunk[shard(len(chunk), runtime.communicator)]
+        batches.append([_neutral(lm, part, config.max_length_tokens) for part in parts_of(mine, micro_batches)])
+    return batches
+
+
+@torch.no_grad()
+def _neutral(lm: LanguageModel, texts: Sequence[str], limit: int) -> NeutralBatch:
+    ids, mask = (t.to(lm.device) for t in pad(tokenize_texts(lm, texts, limit).ids, lm.pad_id))
+    return NeutralBatch(ids, mask, hidden_states(lm.model, ids, mask))
+
+
+def parts_of(items: Sequence[T], count: int) -> list[Sequence[T]]:
+    """Consecutive parts of nearly equal size, none of them empty."""
+    bounds = np.linspace(0, len(items), min(count, len(items)) + 1).round().astype(int).tolist()
+    return [items[start:stop] for start, stop in itertools.pairwise(bounds)]
+
+
+def batches_of_pairs(
+    pairs: Mapping[str, Sequence[StereotypePair]], size: int, seed: int
+) -> Iterator[list[StereotypePair]]:
+    """Endless batches, from several sets in equal parts; what does not divide evenly goes round the sets.
+
+    Args:
+        pairs: by set.
+        size: pairs a batch.
+        seed: of the order.
+    """
+    sources = [_of_one_set(of_set, seed) for of_set in pairs.values()]
+    step = 0
+    while True:
+        turns = [(place + step * size) % len(sources) for place in range(size)]
+        yield [next(sources[source]) for source in sorted(turns)]
+        step += 1
+
+
+def _of_one_set(pairs: Sequence[StereotypePair], seed: int) -> Iterator[StereotypePair]:
+    """Every pair comes once before any comes again, and pairs with the same prompt come together.
+
+    A prompt is forwarded once for all its pairs (``models.answers``), so a batch of three times the pairs costs little
+    more, and its gradient depends less on which gendered terms it happened to hold.
+    """
+    by_prompt: dict[str, list[StereotypePair]] = {}
+    for pair in pairs:
+        by_prompt.setdefault(pair.prompt, []).append(pair)
+    prompts = list(by_prompt)
+    order = np.random.default_rng(seed)
+    while True:
+        for index in order.permutation(len(prompts)).tolist():
+            yield from by_prompt[prompts[index]]
