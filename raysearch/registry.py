@@ -25,6 +25,7 @@ PACKAGES = {
     "dataset": "raysearch.datasets.tables",
     "serializer": "raysearch.text.serializers",
     "downstream": "raysearch.pipeline.downstream",
+    "bias_set": "raysearch.bias_sets.sets",
 }
 
 _components: dict[tuple[str, str], type[Any]] = {}
