@@ -26,6 +26,7 @@ PACKAGES = {
     "stereotypes": "raysearch.stereotypes.sets",
     "serializer": "raysearch.text.serializers",
     "downstream": "raysearch.pipeline.downstream",
+    "bias_set": "raysearch.bias_sets.sets",
 }
 
 _components: dict[tuple[str, str], type[Any]] = {}

