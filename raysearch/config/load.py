@@ -19,8 +19,18 @@ from ruamel.yaml.nodes import MappingNode
 from raysearch.config import catalog
 from raysearch.config.overrides import apply
 from raysearch.config.problems import Finding, Location, explain
-from raysearch.config.schema import StudyConfig, TrialConfig
-from raysearch.config.space import Choice, Distribution, Probe, assemble, defaults, parameters, possible, probes
+from raysearch.config.schema import SearchConfig, StudyConfig, TrialConfig
+from raysearch.config.space import (
+    Choice,
+    Distribution,
+    Probe,
+    assemble,
+    combinations,
+    defaults,
+    parameters,
+    possible,
+    probes,
+)
 from raysearch.config.tags import shown
 from raysearch.config.yaml_tree import OVERRIDE, Address, Option, Reader, Tree, address_of, compose, path_of, to_yaml
 from raysearch.errors import ConfigError, Problem
@@ -69,6 +79,12 @@ class Study:
         if problems or config is None:
             raise ConfigError(_in_order(problems))
         return cls(config, data["trial"], Path(path), text, tuple(overrides))
+
+    @property
+    def points(self) -> list[dict[str, Any]]:
+        """Parameter values to try first: those given, then, with ``search.grid``, every combination of choices."""
+        given = [dict(point) for point in self.config.search.points]
+        return given + (list(combinations(self.space)) if self.config.search.grid else [])
 
     def trial(self, params: Mapping[str, Any]) -> TrialConfig:
         """The configuration of given parameter values.
@@ -183,6 +199,7 @@ def _check_study(data: dict[str, Any], tree: Tree) -> tuple[StudyConfig | None, 
         problems += _check_space(space, tree)
         if config is not None and not any(problems):
             problems += _check_points(space, config.search.points, tree)
+            problems += _check_grid(space, config.search, tree)
     elif "trial" in data:
         rule = f"must be a block, a trial's configuration, got {shown(space)}"
         problems.append(_problem(tree, Finding(("trial",), rule), ("trial",)))
@@ -236,6 +253,18 @@ def _check_points(space: dict[str, Any], points: Sequence[Mapping[str, Any]], tr
                 rule = f"{name}: {value!r} is not {known[name].distribution}"
                 problems.append(Problem(place, f"search.points[{index}]", rule))
     return problems
+
+
+def _check_grid(space: dict[str, Any], search: SearchConfig, tree: Tree) -> list[Problem]:
+    """The trials must be enough for a grid."""
+    if not search.grid:
+        return []
+    needed = len(search.points) + sum(1 for _ in combinations(space))
+    explored = search.trials - round(search.replicates.share * search.trials)
+    if explored >= needed:
+        return []
+    rule = f"{explored} trials explore (replicates apart), but points and grid are {needed}. Raise search.trials."
+    return [Problem(tree.place(("search", "trials")), "search.trials", rule)]
 
 
 def _steps(path: str) -> Location:

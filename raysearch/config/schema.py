@@ -246,6 +246,9 @@ class SearchConfig(Block):
     sampler: SamplerConfig = SamplerConfig()
     points: Annotated[tuple[dict[str, Any], ...], Field(strict=False)] = ()
     """Parameter values to try first, each once: `- {unlearning.lr: 1e-3}`; what a point leaves out is sampled."""
+    grid: bool = False
+    """Try every combination of the space's choices, after `points`, each once; ranges are sampled. `trials` must be
+    enough for all of them."""
     early_stopping: EarlyStoppingConfig | None = None
     gate: bool = True
     """A trial whose intrinsic constraints fail does not pay for the downstream stage."""

@@ -157,6 +157,35 @@ def walk(tree: Any, choose: Chooser) -> tuple[dict[str, Any], dict[str, Any]]:
     return params, config
 
 
+def combinations(tree: Any) -> Iterator[dict[str, Any]]:
+    """Every combination of options that a space's choices can take, each once; ranges are left out.
+
+    A choice that exists only under another's option takes part only there. The last choice changes fastest.
+    """
+    wheels: list[int] = []
+    while True:
+        sizes: list[int] = []
+        chosen: dict[str, Any] = {}
+
+        def choose(name: str, leaf: Distribution, sizes: list[int] = sizes, chosen: dict[str, Any] = chosen) -> Any:
+            if not isinstance(leaf, Choice):
+                return default(leaf)
+            index = wheels[len(sizes)] if len(sizes) < len(wheels) else 0
+            sizes.append(len(leaf.options))
+            chosen[name] = label(leaf, index)
+            return chosen[name]
+
+        walk(tree, choose)
+        yield chosen
+        wheels += [0] * (len(sizes) - len(wheels))
+        del wheels[len(sizes) :]
+        while wheels and wheels[-1] + 1 == sizes[len(wheels) - 1]:
+            wheels.pop()
+        if not wheels:
+            return
+        wheels[-1] += 1
+
+
 def join(path: str, key: object) -> str:
     """The dotted path of a key below a path."""
     return f"{path}.{key}" if path else str(key)

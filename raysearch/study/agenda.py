@@ -36,7 +36,7 @@ def agenda(study: Study, run: RunFolder, asked: int) -> Agenda:
     kinds = list({**{n: p.kind for n, p in proposals.items()}, **{n: r.kind for n, r in records.items()}}.values())
     sampled, replicated = kinds.count("search"), kinds.count("replicate")
     tried = {proposal.point for proposal in proposals.values() if proposal.point is not None}
-    points = [(index, point) for index, point in enumerate(study.config.search.points) if index not in tried]
+    points = [(index, point) for index, point in enumerate(study.points) if index not in tried]
     wanted = replicates_of(study, asked)
     baseline = any(r.kind == "anchor" and r.stage == "baseline" and r.state == "complete" for r in records.values())
     return Agenda(

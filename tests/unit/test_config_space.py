@@ -9,6 +9,7 @@ from raysearch.config.space import (
     Float,
     Int,
     assemble,
+    combinations,
     default,
     defaults,
     end_points,
@@ -130,3 +131,14 @@ def test_a_parameter_of_two_options_is_tried_at_its_ends_under_both() -> None:
     tree = {"a": Choice(({"w": Int(0, 9), "p": 1}, {"w": Int(0, 9)}))}
     tried = [config for name, _, config in end_points(tree) if name == "a.w"]
     assert tried == [{"a": {"w": 0, "p": 1}}, {"a": {"w": 9, "p": 1}}, {"a": {"w": 0}}, {"a": {"w": 9}}]
+
+
+def test_combinations_are_every_mix_of_options_that_can_be() -> None:
+    assert list(combinations(NESTED)) == [{"a": "none"}, {"a": "x", "a.b": "p"}, {"a": "x", "a.b": "q"}]
+    assert list(combinations({"x": Choice((1, 2)), "y": Choice(("u", "v")), "z": Float(0.0, 1.0)})) == [
+        {"x": 1, "y": "u"},
+        {"x": 1, "y": "v"},
+        {"x": 2, "y": "u"},
+        {"x": 2, "y": "v"},
+    ]
+    assert list(combinations({"x": 1})) == [{}]
