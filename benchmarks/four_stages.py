@@ -45,9 +45,9 @@ from raysearch.pipeline.runtime import Runtime
 from raysearch.pipeline.trial import seed_everything
 
 TABLES = {
-    "adult": (DataConfig(table="adult", train_rows=300, validation_rows=100, test_rows=400), 7),
+    "adult": (DataConfig(table="adult", train_rows=300, validation_rows=300, test_rows=400), 7),
     "acs_employment_atlanta": (
-        DataConfig(table="acs_employment_atlanta", train_rows=300, validation_rows=100, test_rows=400),
+        DataConfig(table="acs_employment_atlanta", train_rows=300, validation_rows=300, test_rows=400),
         6,
     ),
 }

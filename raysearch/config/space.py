@@ -162,28 +162,33 @@ def combinations(tree: Any) -> Iterator[dict[str, Any]]:
 
     A choice that exists only under another's option takes part only there. The last choice changes fastest.
     """
-    wheels: list[int] = []
+    wheels: tuple[int, ...] = ()
     while True:
-        sizes: list[int] = []
-        chosen: dict[str, Any] = {}
-
-        def choose(name: str, leaf: Distribution, sizes: list[int] = sizes, chosen: dict[str, Any] = chosen) -> Any:
-            if not isinstance(leaf, Choice):
-                return default(leaf)
-            index = wheels[len(sizes)] if len(sizes) < len(wheels) else 0
-            sizes.append(len(leaf.options))
-            chosen[name] = label(leaf, index)
-            return chosen[name]
-
-        walk(tree, choose)
+        chosen, sizes = _at(tree, wheels)
         yield chosen
-        wheels += [0] * (len(sizes) - len(wheels))
-        del wheels[len(sizes) :]
-        while wheels and wheels[-1] + 1 == sizes[len(wheels) - 1]:
-            wheels.pop()
-        if not wheels:
+        positions = [*wheels, *([0] * len(sizes))][: len(sizes)]
+        while positions and positions[-1] + 1 == sizes[len(positions) - 1]:
+            positions.pop()
+        if not positions:
             return
-        wheels[-1] += 1
+        wheels = (*positions[:-1], positions[-1] + 1)
+
+
+def _at(tree: Any, wheels: tuple[int, ...]) -> tuple[dict[str, Any], list[int]]:
+    """(labels, number of options) of the choices met, the first ones at given options, the others at their first."""
+    sizes: list[int] = []
+    chosen: dict[str, Any] = {}
+
+    def choose(name: str, leaf: Distribution) -> Any:
+        if not isinstance(leaf, Choice):
+            return default(leaf)
+        index = wheels[len(sizes)] if len(sizes) < len(wheels) else 0
+        sizes.append(len(leaf.options))
+        chosen[name] = label(leaf, index)
+        return chosen[name]
+
+    walk(tree, choose)
+    return chosen, sizes
 
 
 def join(path: str, key: object) -> str:

@@ -23,16 +23,16 @@ from raysearch.registry import suggestion
 
 @dataclass(frozen=True)
 class PinnedModel:
-    """A model that comes in a pinned archive as GGUF.
+    """A model that comes in pinned archives as GGUF.
 
     Attributes:
-        archive: name in the archive catalogue.
-        gguf: the weights' file name inside the archive's folder.
+        archives: names in the archive catalogue; of several, files ``GGUF.part*`` are joined in their order.
+        gguf: the weights' file name.
         hub: the hub id of the same model.
-        licence: SPDX name.
+        licence: SPDX name, or the licence's own.
     """
 
-    archive: str
+    archives: tuple[str, ...]
     gguf: str
     hub: str
     licence: str
@@ -40,11 +40,17 @@ class PinnedModel:
 
 PINNED = {
     "smollm2-135m": PinnedModel(
-        archive="smollm2-135m",
+        archives=("smollm2-135m",),
         gguf="SmolLM2-135M-Instruct.Q4_1.gguf",
         hub="HuggingFaceTB/SmolLM2-135M-Instruct",
         licence="Apache-2.0",
-    )
+    ),
+    "gemma3-270m": PinnedModel(
+        archives=("gemma3-270m", *(f"gemma3-270m-part{number}" for number in (1, 2, 3, 4))),
+        gguf="gemma-3-270m-q4_k_m.gguf",
+        hub="google/gemma-3-270m-it",
+        licence="Gemma Terms of Use",
+    ),
 }
 _MANIFEST = "raysearch-model.json"
 _digested: set[Path] = set()
@@ -147,8 +153,8 @@ def _pinned(name: str, say: Callable[[str], None]) -> ModelFiles:
         if not target.exists():
             from raysearch.models.convert import convert
 
-            say(f"converting {name} to safetensors, once (about 20 s)")
-            convert(pinned, target)
+            say(f"{name}: licence {pinned.licence}")
+            convert(pinned, target, say)
             _write_manifest(target)
     return ModelFiles(str(target), str(json.loads((target / _MANIFEST).read_text())["digest"]))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -269,6 +270,23 @@ def test_every_verb_has_help(verb: str) -> None:
     code, out, _ = call(verb, "--help")
     assert code == 0
     assert "raysearch" in out or verb in out
+
+
+def test_stages_are_compared_from_the_ledger(run: RunFolder, tmp_path: Path) -> None:
+    script = Path(__file__).parents[2] / "analysis" / "compare_stages.py"
+    csv, latex = tmp_path / "stages.csv", tmp_path / "stages.tex"
+    written = ["--csv", str(csv), "--latex", str(latex)]
+    command = [sys.executable, str(script), str(run.path), "--by", "cda.mode", *written]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "COLUMNS": "200"})
+    assert done.returncode == 0, done.stderr
+    assert "Table 1" in done.stdout and "Table 2" in done.stdout and "baseline" in done.stdout
+    rows = pd.read_csv(csv)
+    baseline = rows[rows["stage"] == "baseline"]
+    assert len(baseline) == 1 and (baseline["change.accuracy"] == 0).all()
+    assert "tabular" in latex.read_text()
+    for wrong, words in (([str(tmp_path)], "error:"), ([str(run.path), "--by", "cda.mood"], "no 'mood'")):
+        done = subprocess.run([sys.executable, str(script), *wrong], capture_output=True, text=True)
+        assert (done.returncode, "Traceback" in done.stderr) == (2, False) and words in done.stderr
 
 
 def test_the_analysis_script_reads_a_run_and_refuses_what_is_none(run: RunFolder, tmp_path: Path) -> None:

@@ -1,0 +1,100 @@
+#!/usr/bin/env python3
+"""Baseline, CDA, unlearning and both, side by side: the two tables of the method's source, for one's own run.
+
+Table 1 is what the language model believes (held-out gap, answer mass, perplexity), table 2 what the downstream model
+does (accuracy and group metrics), each with intervals and the change against the baseline in per cent. Works on the
+ledger alone.
+
+Example:
+    python analysis/compare_stages.py runs/paper_four_stages-20260101-120000 --latex tables.tex
+    python analysis/compare_stages.py RUN --by unlearning.neutral.source --by unlearning.losses.kl.weight
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+
+from raysearch.errors import UserError
+from raysearch.ledger.run_folder import RunFolder
+from raysearch.report.stages import EXTRINSIC, INTRINSIC, WHERE, stage_table
+
+SHORT = {
+    "intrinsic_gap": "gap",
+    "answer_mass_ratio": "answer mass",
+    "perplexity_ratio": "perplexity",
+    "accuracy": "Acc",
+    "accuracy_parity": "AccP",
+    "demographic_parity_difference": "DP",
+    "equalized_odds_difference": "EqOdds",
+}
+"""Column heads, as the source has them."""
+
+
+def main() -> int:
+    """Reads the arguments, prints both tables, writes what is asked. Returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path, help="a run's folder")
+    parser.add_argument("--by", action="append", default=[], metavar="PATH", help="one more setting to tell rows by")
+    parser.add_argument("--csv", type=Path, help="write both tables' rows, all columns")
+    parser.add_argument("--latex", type=Path, help="write both as LaTeX tables")
+    arguments = parser.parse_args()
+    by = WHERE | {path: path for path in arguments.by}
+    try:
+        records = list(RunFolder.open(arguments.run).ledger)
+        intrinsic, extrinsic = (stage_table(records, metrics, by) for metrics in (INTRINSIC, EXTRINSIC))
+        console = Console()
+        console.print(_shown("Table 1: the language model, held-out prompts", intrinsic, INTRINSIC))
+        console.print(_shown("Table 2: the downstream model", extrinsic, EXTRINSIC))
+        if (extrinsic["configurations"] > 1).any():
+            console.print("Where a row has several configurations, it is their mean: no stage at its best.")
+        if arguments.csv:
+            keys = [*by, "stage", "configurations", "trials"]
+            intrinsic.merge(extrinsic, on=keys).to_csv(arguments.csv, index=False)
+        if arguments.latex:
+            texts = [_latex(table, metrics) for table, metrics in ((intrinsic, INTRINSIC), (extrinsic, EXTRINSIC))]
+            arguments.latex.write_text("\n".join(texts), encoding="utf-8")
+    except (UserError, OSError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _keys(table: pd.DataFrame, metrics: Sequence[str]) -> list[str]:
+    measured = {f"{part}{name}" for name in metrics for part in ("", "low.", "high.", "change.")}
+    return [str(column) for column in table.columns if column not in measured]
+
+
+def _shown(title: str, table: pd.DataFrame, metrics: Sequence[str]) -> Table:
+    keys = _keys(table, metrics)
+    shown = Table(title=title, title_justify="left")
+    for key in keys:
+        shown.add_column({"configurations": "settings"}.get(key, key), overflow="fold", no_wrap=key == "stage")
+    for name in metrics:
+        shown.add_column(SHORT[name], justify="right")
+    for _, row in table.iterrows():
+        cells = []
+        for name in metrics:
+            if pd.isna(row[name]):
+                cells.append("")
+                continue
+            change = f"\n{row[f'change.{name}']:+.1%}" if pd.notna(row[f"change.{name}"]) else ""
+            cells.append(f"{row[name]:.3f}\n{row[f'low.{name}']:.3f}-{row[f'high.{name}']:.3f}{change}")
+        shown.add_row(*(str(row[key]) for key in keys), *cells, end_section=row["stage"] == "combined")
+    return shown
+
+
+def _latex(table: pd.DataFrame, metrics: Sequence[str]) -> str:
+    columns = [*_keys(table, metrics), *(column for name in metrics for column in (name, f"change.{name}"))]
+    named = table[columns].rename(columns=lambda name: name.replace("change.", "change of ").replace("_", " "))
+    return str(named.to_latex(index=False, float_format="%.3f", na_rep="", escape=True))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
