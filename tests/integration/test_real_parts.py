@@ -91,7 +91,7 @@ def test_a_prompt_of_the_held_out_set_has_two_plausible_answers(runtime: Runtime
 def test_a_damaged_conversion_is_named_and_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[Path] = []
 
-    def convert(pinned: object, target: Path) -> None:
+    def convert(pinned: object, target: Path, say: object) -> None:
         made.append(target)
         target.mkdir()
         (target / "config.json").write_text("{}")

@@ -102,7 +102,7 @@ def test_a_damaged_conversion_is_named_and_made_again(
 ) -> None:
     made: list[Path] = []
 
-    def convert(pinned: object, target: Path) -> None:
+    def convert(pinned: object, target: Path, say: object) -> None:
         made.append(target)
         shutil.copytree(tiny_model, target)
 
