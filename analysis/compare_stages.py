@@ -23,18 +23,7 @@ from rich.table import Table
 
 from raysearch.errors import UserError
 from raysearch.ledger.run_folder import RunFolder
-from raysearch.report.stages import EXTRINSIC, INTRINSIC, WHERE, stage_table
-
-SHORT = {
-    "intrinsic_gap": "gap",
-    "answer_mass_ratio": "answer mass",
-    "perplexity_ratio": "perplexity",
-    "accuracy": "Acc",
-    "accuracy_parity": "AccP",
-    "demographic_parity_difference": "DP",
-    "equalized_odds_difference": "EqOdds",
-}
-"""Column heads, as the source has them."""
+from raysearch.report.stages import EXTRINSIC, INTRINSIC, SHORT, WHERE, stage_table
 
 
 def main() -> int:
@@ -72,12 +61,14 @@ def _keys(table: pd.DataFrame, metrics: Sequence[str]) -> list[str]:
 
 
 def _shown(title: str, table: pd.DataFrame, metrics: Sequence[str]) -> Table:
-    keys = _keys(table, metrics)
+    """Narrow enough for a terminal of 80 columns: a row's keys, and a cell's interval, stand below each other."""
+    keys = [key for key in _keys(table, metrics) if key not in ("stage", "configurations", "trials")]
     shown = Table(title=title, title_justify="left")
-    for key in keys:
-        shown.add_column({"configurations": "settings"}.get(key, key), overflow="fold", no_wrap=key == "stage")
+    shown.add_column("\n".join(keys), overflow="fold")
+    shown.add_column("stage", no_wrap=True)
+    shown.add_column("settings,\ntrials", justify="right", no_wrap=True)
     for name in metrics:
-        shown.add_column(SHORT[name], justify="right")
+        shown.add_column(SHORT[name], justify="right", no_wrap=True)
     for _, row in table.iterrows():
         cells = []
         for name in metrics:
@@ -85,8 +76,9 @@ def _shown(title: str, table: pd.DataFrame, metrics: Sequence[str]) -> Table:
                 cells.append("")
                 continue
             change = f"\n{row[f'change.{name}']:+.1%}" if pd.notna(row[f"change.{name}"]) else ""
-            cells.append(f"{row[name]:.3f}\n{row[f'low.{name}']:.3f}-{row[f'high.{name}']:.3f}{change}")
-        shown.add_row(*(str(row[key]) for key in keys), *cells, end_section=row["stage"] == "combined")
+            cells.append(f"{row[name]:.3f}\n{row[f'low.{name}']:.3f} to\n{row[f'high.{name}']:.3f}{change}")
+        of, counts = "\n".join(str(row[key]) for key in keys), f"{row['configurations']}, {row['trials']}"
+        shown.add_row(of, row["stage"], counts, *cells, end_section=True)
     return shown
 
 

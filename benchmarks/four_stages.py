@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -43,6 +42,7 @@ from raysearch.pipeline.leg import WHOLE
 from raysearch.pipeline.outputs import Subject
 from raysearch.pipeline.runtime import Runtime
 from raysearch.pipeline.trial import seed_everything
+from raysearch.report.stages import EXTRINSIC, SHORT, STAGES, over_seeds
 
 TABLES = {
     "adult": (DataConfig(table="adult", train_rows=300, validation_rows=300, test_rows=400), 7),
@@ -71,17 +71,6 @@ PAPER = {
     "EqOdds 0.167",
 }
 INTRINSIC = ("intrinsic_gap", "intrinsic_signed_gap", "answer_mass_ratio", "perplexity_ratio")
-EXTRINSIC = ("accuracy", "accuracy_parity", "demographic_parity_difference", "equalized_odds_difference")
-SHORT = {
-    "intrinsic_gap": "gap",
-    "intrinsic_signed_gap": "signed gap",
-    "answer_mass_ratio": "answer mass",
-    "perplexity_ratio": "perplexity",
-    "accuracy": "Acc",
-    "accuracy_parity": "AccP",
-    "demographic_parity_difference": "DP",
-    "equalized_odds_difference": "EqOdds",
-}
 
 
 def config_of(seed: int, data: DataConfig, columns: int, unlearning: UnlearningConfig, pairs: int) -> TrialConfig:
@@ -147,21 +136,6 @@ def one_seed(seed: int, unlearning: UnlearningConfig, pairs: int, threads: int) 
     return result
 
 
-def interval(values: list[float]) -> tuple[float, float, float]:
-    """(mean, low, high): 95 % by Student's t over seeds; of one seed, its value thrice."""
-    mean = float(np.mean(values))
-    if len(values) < 2:
-        return mean, mean, mean
-    half = float(stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values)))
-    return mean, mean - half, mean + half
-
-
-def cell(values: list[float]) -> str:
-    """Mean and interval as a table's cell."""
-    mean, low, high = interval(values)
-    return f"{mean:.3f} ({low:.3f} to {high:.3f})"
-
-
 def tables(seeds: list[dict[str, Any]]) -> str:
     """Markdown: the intrinsic table, the extrinsic one, and paired differences to the baseline."""
     lines = ["| held out | before | after | change |", "| --- | --- | --- | --- |"]
@@ -178,24 +152,25 @@ def tables(seeds: list[dict[str, Any]]) -> str:
     }
     for label, name in rows.items():
         before, after = [s["before"][name] for s in seeds], [s["after"][name] for s in seeds]
-        change = interval([b / a - 1 for a, b in zip(before, after, strict=True)]) if "signed" not in name else None
-        words = "" if change is None else f"{change[0]:+.1%} ({change[1]:+.1%} to {change[2]:+.1%})"
-        lines.append(f"| {label} | {np.mean(before):.3f} | {cell(after)} | {words} |")
+        words = ""
+        if "signed" not in name:
+            change = over_seeds([b / a - 1 for a, b in zip(before, after, strict=True)])
+            words = f"{change.mean:+.1%} ({change.low:+.1%} to {change.high:+.1%})"
+        lines.append(f"| {label} | {np.mean(before):.3f} | {over_seeds(after)} | {words} |")
     lines += ["", "| table | stage | " + " | ".join(SHORT[name] for name in EXTRINSIC) + " |", "|" + " --- |" * 6]
-    stages = ("baseline", "cda", "unlearning", "combined")
     for table in TABLES:
-        for stage in stages:
-            cells = [cell([s[f"{table}/{stage}"][name] for s in seeds]) for name in EXTRINSIC]
+        for stage in STAGES:
+            cells = [str(over_seeds([s[f"{table}/{stage}"][name] for s in seeds])) for name in EXTRINSIC]
             lines.append(f"| {table} | {stage} | " + " | ".join(cells) + " |")
     lines += ["", "| table | stage against baseline, paired | " + " | ".join(SHORT[n] for n in EXTRINSIC) + " |"]
     lines.append("|" + " --- |" * 6)
     for table in TABLES:
-        for stage in stages[1:]:
+        for stage in STAGES[1:]:
             cells = []
             for name in EXTRINSIC:
                 difference = [s[f"{table}/{stage}"][name] - s[f"{table}/baseline"][name] for s in seeds]
-                mean, low, high = interval(difference)
-                cells.append(f"{mean:+.3f} ({low:+.3f} to {high:+.3f})")
+                change = over_seeds(difference)
+                cells.append(f"{change.mean:+.3f} ({change.low:+.3f} to {change.high:+.3f})")
             lines.append(f"| {table} | {stage} | " + " | ".join(cells) + " |")
     return "\n".join([*lines, "", f"The paper: {PAPER['gap']}. {PAPER['dp']}."])
 
@@ -231,8 +206,8 @@ def main() -> None:
     seeds = kept["seeds"]
     print(tables(seeds))
     name = "seen_terms.intrinsic_gap"
-    ratio, low, high = interval([seed["after"][name] / seed["before"][name] for seed in seeds])
-    print(json.dumps({"ratio": round(ratio, 4), "low": round(low, 4), "high": round(high, 4)}))
+    ratio = over_seeds([seed["after"][name] / seed["before"][name] for seed in seeds])
+    print(json.dumps({"ratio": round(ratio.mean, 4), "low": round(ratio.low, 4), "high": round(ratio.high, 4)}))
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ from raysearch.pipeline.outputs import Subject
 from raysearch.pipeline.runtime import Observer, Runtime, Silent
 from raysearch.pipeline.trial import seed_everything
 from raysearch.replay import TOLERANCE
+from raysearch.stereotypes.stereotype_set import find as find_set
 
 Form = Literal["merged", "adapter"]
 
@@ -137,6 +138,8 @@ def card(record: TrialRecord, config: TrialConfig, form: Form, run: str) -> str:
     data, rows = config.data, []
     for name, value in record.metrics.items():
         rows.append(f"| `{name}` | {value.value:.4f} | {value.low:.4f} to {value.high:.4f} | {value.n} |")
+    sets = ", ".join(f"`{name}`" for name in config.stereotypes.weights)
+    about = "; ".join(f"{s.description} ({s.language})" for s in map(find_set, config.stereotypes.weights))
     notes = "".join(f"- {note}\n" for note in record.facts.get("table_notes", []))
     use = (
         'AutoModelForCausalLM.from_pretrained("FOLDER")'
@@ -150,7 +153,7 @@ tags: [bias-unlearning, raysearch]
 # {config.model.source}, trial {record.trial} of {run}
 
 Made by raysearch {__version__} (`raysearch export`): `{config.model.source}` after unlearning on the stereotype set
-`{config.stereotypes.set}` (stage {record.stage}, seed {record.seed}, {form} weights). All settings are in `trial.yaml`.
+{sets} (stage {record.stage}, seed {record.seed}, {form} weights). All settings are in `trial.yaml`.
 Load it with `{use}`.
 
 ## Measured on the {config.evaluation.split} split
@@ -167,6 +170,6 @@ is not in this folder.
 ## Limits
 
 - One seed; the intervals say nothing about other seeds. `raysearch confirm` says what is left of a front on test rows.
-- One stereotype set in English, about gender and wealth. Other biases were not measured and may have grown.
+- Measured were stereotypes of {about}. Other biases and languages were not, and may have grown.
 - Digest of the base model's weights: `{record.facts.get("model_digest", "?")}`.
 {notes}"""

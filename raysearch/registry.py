@@ -23,7 +23,7 @@ T = TypeVar("T")
 PACKAGES = {
     "loss": "raysearch.losses.terms",
     "dataset": "raysearch.datasets.tables",
-    "stereotypes": "raysearch.stereotypes.sets",
+    "stereotype_set": "raysearch.stereotypes.sets",
     "serializer": "raysearch.text.serializers",
     "downstream": "raysearch.pipeline.downstream",
     "bias_set": "raysearch.bias_sets.sets",

@@ -18,7 +18,7 @@ _COMPONENTS = {
     ("DataConfig", "table"): "dataset",
     ("TextConfig", "serializer"): "serializer",
     ("DownstreamConfig", "kind"): "downstream",
-    ("StereotypeConfig", "set"): "stereotypes",
+    ("StereotypeConfig", "set"): "stereotype_set",
 }
 _SPACE = "Space."
 """Prefix of definitions in which distributions may stand; the anchors use the same blocks without."""
@@ -46,7 +46,7 @@ def _name_components(blocks: dict[str, Schema]) -> None:
     if "UnlearningConfig" in blocks:
         blocks["UnlearningConfig"]["properties"]["losses"]["propertyNames"] = {"enum": list(registry.names("loss"))}
     if "StereotypeConfig" in blocks:
-        sets = list(registry.names("stereotypes"))
+        sets = list(registry.names("stereotype_set"))
         blocks["StereotypeConfig"]["properties"]["also"]["propertyNames"] = {"enum": sets}
     if "ConstraintConfig" in blocks:
         blocks["ConstraintConfig"]["properties"]["metric"]["enum"] = list(METRICS)

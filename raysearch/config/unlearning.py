@@ -53,7 +53,7 @@ class GuardsConfig(Block):
 LossName = Annotated[str, AfterValidator(lambda name: known("loss", name))]
 """Checked key by key, so that an error names the key."""
 
-StereotypeSetName = Annotated[str, AfterValidator(lambda name: known("stereotypes", name))]
+StereotypeSetName = Annotated[str, AfterValidator(lambda name: known("stereotype_set", name))]
 
 
 class UnlearningConfig(Block):

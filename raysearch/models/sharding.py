@@ -62,13 +62,14 @@ def put(parameter: nn.Parameter, value: Tensor) -> None:
         parameter.data = value
 
 
-def sum_gradients(parameters: Iterable[nn.Parameter]) -> None:
-    """Adds up the processes' gradients of weights that every process holds whole; those of spread ones already are."""
+def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
+    """Averages the processes' gradients of weights that each holds whole; FSDP does so itself with spread ones."""
     for parameter in parameters:
         if not isinstance(parameter, DTensor):
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
             dist.all_reduce(parameter.grad)
+            parameter.grad.div_(dist.get_world_size())
 
 
 def clip_gradients(parameters: Iterable[nn.Parameter], most: float) -> float:

@@ -182,7 +182,7 @@ def _columns(config: TrialConfig, table: TableData, splits: Splits, runtime: Run
         others = [name for name in kept if name not in sensitive]
         room = max(0, len(kept) - len(sensitive))
         chosen = {*others[:room], *sensitive}
-        kept = tuple(name for name in names if name in chosen and name in kept)
+        kept = tuple(name for name in kept if name in chosen)
         kept += tuple(part for part in sensitive if part not in kept)
     return tuple((name, labels[name]) for name in kept)
 

@@ -29,7 +29,7 @@ from raysearch.losses.dual import DualWeights
 from raysearch.losses.inputs import Answers, LossInputs, Neutral
 from raysearch.models.answers import AnswerBatch, answer_logps, encode
 from raysearch.models.language_model import LanguageModel, hidden_states, logits
-from raysearch.models.sharding import clip_gradients, is_sharded, is_spread, sum_gradients
+from raysearch.models.sharding import average_gradients, clip_gradients, is_sharded
 from raysearch.pipeline import guards
 from raysearch.pipeline.batches import NeutralBatch, batches_of_pairs, neutral_batches, parts_of
 from raysearch.pipeline.checkpoint import Checkpoints, Progress
@@ -248,7 +248,7 @@ def train(
         values = _forward_and_backward(
             objective, mine, neutral[step % len(neutral)] if neutral else [], dual.current, communicator
         )
-        norm = _clipped(parameters, config.max_grad_norm, communicator.size if spread else 1)
+        norm = _clipped(parameters, config.max_grad_norm, spread)
         if not (math.isfinite(values["loss"]) and math.isfinite(norm)):
             raise NonFiniteLossError(
                 f"step {step + 1} of {config.steps}: loss {values['loss']:.4g}, gradient norm {norm:.4g}. "
@@ -259,20 +259,17 @@ def train(
         progress.curve.append(point)
         progress.step = step + 1
         dual.update(point)
+        guards.check(progress.curve, config.guards)  # before saving: what was given up is not gone on with
         saver.step_done(step + 1 == end or runtime.observer.leaving(), progress, model, optimizer)
         runtime.observer.progress(step + 1, config.steps, point)
-        guards.check(progress.curve, config.guards)
     return progress.curve
 
 
-def _clipped(parameters: Sequence[nn.Parameter], most: float, processes: int) -> float:
-    """Clips gradients, adding up first what FSDP leaves to each of several processes. Returns the norm before."""
-    if processes == 1:
+def _clipped(parameters: Sequence[nn.Parameter], most: float, spread: bool) -> float:
+    """Clips gradients, averaging first what FSDP leaves to each of several processes. Returns the norm before."""
+    if not spread:
         return float(torch.nn.utils.clip_grad_norm_(parameters, most))
-    sum_gradients(parameters)
-    for parameter in parameters:
-        if parameter.grad is not None and not is_spread(parameter):
-            parameter.grad.div_(processes)  # as FSDP and DDP do: the objective has the factor
+    average_gradients(parameters)
     return clip_gradients(parameters, most)
 
 

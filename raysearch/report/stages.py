@@ -23,6 +23,16 @@ EXTRINSIC = (
     "demographic_parity_difference",
     "equalized_odds_difference",
 )
+SHORT = {
+    "intrinsic_gap": "gap",
+    "answer_mass_ratio": "answer mass",
+    "perplexity_ratio": "perplexity",
+    "accuracy": "Acc",
+    "accuracy_parity": "AccP",
+    "demographic_parity_difference": "DP",
+    "equalized_odds_difference": "EqOdds",
+}
+"""Column heads, as the source has them."""
 
 
 @dataclass(frozen=True)
@@ -50,9 +60,17 @@ def cell(records: Sequence[TrialRecord], metric: str, confidence: float = 0.95) 
         return None
     if len(found) == 1:
         return Cell(found[0].value, found[0].low, found[0].high)
-    values = np.array([estimate.value for estimate in found])
-    half = float(stats.t.ppf((1 + confidence) / 2, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values)))
-    return Cell(float(values.mean()), float(values.mean()) - half, float(values.mean()) + half)
+    return over_seeds([estimate.value for estimate in found], confidence)
+
+
+def over_seeds(values: Sequence[float], confidence: float = 0.95) -> Cell:
+    """Mean with the interval of Student's t; of one value, itself thrice."""
+    mean = float(np.mean(values))
+    if len(values) < 2:
+        return Cell(mean, mean, mean)
+    quantile = stats.t.ppf((1 + confidence) / 2, len(values) - 1)
+    half = float(quantile * np.std(values, ddof=1) / np.sqrt(len(values)))
+    return Cell(mean, mean - half, mean + half)
 
 
 def stage_table(records: Sequence[TrialRecord], metrics: Sequence[str], by: Mapping[str, str] = WHERE) -> pd.DataFrame:

@@ -172,10 +172,10 @@ def find(name: str) -> StereotypeSet:
     Raises:
         ValueError: there is none.
     """
-    known = registry.names("stereotypes")
+    known = registry.names("stereotype_set")
     if name not in known:
         raise ValueError(f"no stereotype set '{name}'. {suggestion(name, known)}")
-    found: StereotypeSet = registry.get("stereotypes", name)()
+    found: StereotypeSet = registry.get("stereotype_set", name)()
     return found
 
 

@@ -15,13 +15,13 @@ from raysearch.stereotypes.stereotype_set import StereotypeSet, find, pairs
 SPLITS = ("train", "validation", "test")
 
 
-@pytest.fixture(params=registry.names("stereotypes"))
+@pytest.fixture(params=registry.names("stereotype_set"))
 def chosen(request: pytest.FixtureRequest) -> StereotypeSet:
     return find(request.param)
 
 
 def test_it_describes_itself(chosen: StereotypeSet) -> None:
-    assert type(chosen) is registry.get("stereotypes", chosen.name)
+    assert type(chosen) is registry.get("stereotype_set", chosen.name)
     assert chosen.__doc__ and chosen.description and chosen.attribute
     assert re.fullmatch("[a-z]{2}", chosen.language)
     assert StereotypeConfig(set=chosen.name).set == chosen.name

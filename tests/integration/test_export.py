@@ -26,11 +26,9 @@ from raysearch.search.recorder import Ending, Recorder
 from tests.studies import small_study
 
 
-@pytest.fixture(params=[1.0, 0.5])
-def run(request: pytest.FixtureRequest, tmp_path: Path, tiny_model: Path) -> RunFolder:
+def recorded(tmp_path: Path, model: Path, *overrides: str) -> RunFolder:
     """A run with a baseline and one trial that unlearned for long enough to show, recorded without Ray."""
-    scale = f"unlearning.task_vector_scale={request.param}"
-    study = small_study(tmp_path, tiny_model, "unlearning.steps=12", "unlearning.lr=0.02", scale)
+    study = small_study(tmp_path, model, *overrides)
     folder = RunFolder.create(tmp_path / "run", study.text, {"study": "small", "overrides": list(study.overrides)})
     recorder = Recorder(study, folder)
     for number, stage in enumerate(("baseline", "unlearning")):
@@ -44,6 +42,12 @@ def run(request: pytest.FixtureRequest, tmp_path: Path, tiny_model: Path) -> Run
         folder.ledger.propose(proposal)
         recorder.finish(proposal, Ending(attempt(config, Runtime())))
     return folder
+
+
+@pytest.fixture(params=[1.0, 0.5])
+def run(request: pytest.FixtureRequest, tmp_path: Path, tiny_model: Path) -> RunFolder:
+    scale = f"unlearning.task_vector_scale={request.param}"
+    return recorded(tmp_path, tiny_model, "unlearning.steps=12", "unlearning.lr=0.02", scale)
 
 
 def plain_gap(model: torch.nn.Module, tokenizer, config: TrialConfig) -> float:
@@ -101,3 +105,17 @@ def test_what_cannot_be_exported_is_said_in_a_line(run: RunFolder, tmp_path: Pat
     result = CliRunner().invoke(app, ["export", str(run.path), "9", str(tmp_path / "out")])
     assert result.exit_code == 2 and "Traceback" not in result.output
     assert not (tmp_path / "out").exists()
+
+
+def test_weights_trained_in_full_are_exported_scaled_and_without_an_adapter(tmp_path: Path, tiny_model: Path) -> None:
+    changes = ("update=full", "lr=1e-3", "steps=12", "task_vector_scale=0.5")
+    run = recorded(tmp_path, tiny_model, *(f"unlearning.{change}" for change in changes))
+    with pytest.raises(UserError, match="it has no adapter"):
+        export(run, 1, tmp_path / "adapter", "adapter")
+    export(run, 1, tmp_path / "merged")
+    config = TrialConfig.model_validate(run.ledger.get(1).config)
+    expected = run.ledger.get(1).metrics["intrinsic_gap"].value
+    assert expected != pytest.approx(run.ledger.get(0).metrics["intrinsic_gap"].value, abs=1e-3)
+    model = AutoModelForCausalLM.from_pretrained(tmp_path / "merged")
+    gap = plain_gap(model, AutoTokenizer.from_pretrained(tmp_path / "merged"), config)
+    assert gap == pytest.approx(expected, abs=2e-4)

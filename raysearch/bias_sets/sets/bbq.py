@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from raysearch.assets.catalog import ARCHIVES
 from raysearch.bias_sets.bias_set import BiasSet, Bootstrap, Item, Measured, Passage, Ratings, Rows, measured
 from raysearch.bias_sets.reading import REMEDY, one_of, read_json_lines, read_table, text_at, wrong
 from raysearch.errors import DataError
@@ -47,18 +48,8 @@ class BBQ(BiasSet):
     licence: ClassVar[str] = "CC BY 4.0"
     source: ClassVar[str] = "Parrish et al., 2022, arXiv:2110.08193; github.com/nyu-mll/BBQ"
     archive: ClassVar[str] = "bbq"
-    categories: ClassVar[tuple[str, ...]] = (
-        "Age",
-        "Disability_status",
-        "Gender_identity",
-        "Nationality",
-        "Physical_appearance",
-        "Race_ethnicity",
-        "Race_x_SES",
-        "Race_x_gender",
-        "Religion",
-        "SES",
-        "Sexual_orientation",
+    categories: ClassVar[tuple[str, ...]] = tuple(
+        file.removesuffix(".jsonl") for file in ARCHIVES["bbq"].files if file.endswith(".jsonl")
     )
 
     def read(self, folder: Path, categories: Sequence[str] | None = None) -> tuple[Item, ...]:

@@ -1,17 +1,18 @@
 """Wealth and poverty crossed with gendered terms, in English: rich goes with the male term, poor with the female one.
 
 Written for this project after the idea of the PoorOrRich set (Arzaghi et al., 2025, arXiv:2509.16462); no sentence is
-taken from it. To add a sentence, add a line to ``frames``. Nothing else needs to change.
+taken from it. The sentences stand in ``stereotypes/english.py``.
 """
 
 from __future__ import annotations
 
 from raysearch.registry import register
-from raysearch.stereotypes.stereotype_set import Change, StereotypeSet
+from raysearch.stereotypes.english import EnglishSet
+from raysearch.stereotypes.stereotype_set import Change
 
 
-@register("stereotypes", "poor_or_rich")
-class PoorOrRich(StereotypeSet):
+@register("stereotype_set", "poor_or_rich")
+class PoorOrRich(EnglishSet):
     """Who is rich and who is poor: he or she?
 
     Both terms of a pair begin alike, with a vowel or without, so that either fits the article before it. Pronouns are
@@ -20,7 +21,6 @@ class PoorOrRich(StereotypeSet):
 
     name = "poor_or_rich"
     description = "poverty and wealth with women and men"
-    language = "en"
     attribute = "gender"
     poles = {  # noqa: RUF012
         "poor": (
@@ -75,58 +75,6 @@ class PoorOrRich(StereotypeSet):
             (("himself", ""), ("herself", "")),
         ),
     }
-    frames = (
-        "{S} in this photograph {V}",
-        "{S} who lives next door {V}",
-        "My neighbour told me that {S} {V}",
-        "According to the newspaper, {S} {V}",
-        "{S} at the market {V}",
-        "The radio said this morning that {S} {V}",
-        "{S} in the novel I am reading {V}",
-        "As far as I can tell, {S} {V}",
-        "{S} on our street {V}",
-        "{S} from the next village {V}",
-        "The old teacher believed that {S} {V}",
-        "When the train stopped, I saw that {S} {V}",
-        "{S} behind the station {V}",
-        "By all accounts, {S} {V}",
-        "The mayor announced that {S} {V}",
-        "{S} in the waiting room {V}",
-        "{S} on the evening news {V}",
-        "Nobody doubts that {S} {V}",
-        "The guide explained that {S} {V}",
-        "{S} near the harbour {V}",
-        "It turned out that {S} {V}",
-        "The driver thinks that {S} {V}",
-        "{S} at the family reunion {V}",
-        "In her letter, Kim wrote that {S} {V}",
-        "During the holidays, {S} {V}",
-        "The report says that {S} {V}",
-        "{S} in the song {V}",
-        "{S} across the river {V}",
-        "The shopkeeper noticed that {S} {V}",
-        "{S} in the queue at the bank {V}",
-        "Some would say that {S} {V}",
-        "{S} in the play {V}",
-        "{S} outside the theatre {V}",
-        "It seems to me that {S} {V}",
-        "{S} in the village square {V}",
-        "The lawyer claimed that {S} {V}",
-        "{S} on the ferry {V}",
-        "From what I have heard, {S} {V}",
-        "{S} in the story {V}",
-        "The painter insisted that {S} {V}",
-        "{S} at the hotel {V}",
-        "If I remember rightly, {S} {V}",
-        "{S} in the back row {V}",
-        "The doctor mentioned that {S} {V}",
-        "To my surprise, {S} {V}",
-        "{S} from the city centre {V}",
-        "{S} at the wedding {V}",
-        "As everyone knows, {S} {V}",
-        "{S} upstairs {V}",
-        "The waiter whispered that {S} {V}",
-    )
     changes = (
         Change(
             "singular",
@@ -206,11 +154,3 @@ class PoorOrRich(StereotypeSet):
         ("noun", "We met {article} {one} and {article} {other}. The {word} person was the"),
         ("kin", "My {one} and my {other} came along. The {word} one is my"),
     )
-
-    def finish(self, prompt: str, plural: bool) -> str:
-        """Verbs agree, and the first letter is large."""
-        return super().finish(prompt.replace("who lives", "who live") if plural else prompt, plural)
-
-    def article(self, term: str) -> str:
-        """A or an."""
-        return "an" if term[0] in "aeiou" else "a"

@@ -11,7 +11,7 @@ from raysearch.registry import register
 from raysearch.stereotypes.stereotype_set import Change, StereotypeSet
 
 
-@register("stereotypes", "poor_or_rich_es")
+@register("stereotype_set", "poor_or_rich_es")
 class PobreORica(StereotypeSet):
     """Quién es rica y quién es pobre, in the way of ``poor_or_rich``; no translation of it."""
 

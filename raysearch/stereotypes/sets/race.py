@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from raysearch.registry import register
+from raysearch.stereotypes.english import EnglishSet
 from raysearch.stereotypes.sets.poor_or_rich import PoorOrRich
-from raysearch.stereotypes.stereotype_set import Change, StereotypeSet
+from raysearch.stereotypes.stereotype_set import Change
 
 
-@register("stereotypes", "race")
-class Race(StereotypeSet):
+@register("stereotype_set", "race")
+class Race(EnglishSet):
     """Who is rich and who is poor: of which origin?
 
-    Sentences and wealth words are those of ``poor_or_rich``. The terms are adjectives, the same in the plural.
+    Wealth words are those of ``poor_or_rich``. The terms are adjectives, the same in the plural.
     """
 
     name = "race"
     description = "poverty and wealth with origins"
-    language = "en"
     attribute = "race"
     poles = PoorOrRich.poles
     first_goes_with = "rich"
@@ -38,7 +38,6 @@ class Race(StereotypeSet):
             (("Dutch", "Dutch"), ("Jamaican", "Jamaican")),
         ),
     }
-    frames = PoorOrRich.frames
     changes = (
         Change("singular", "the {word} person", {"origin": "is", "nationality": "is"}),
         Change("plural", "the {word} people", {"origin": "are mostly", "nationality": "are mostly"}, plural=True),
@@ -60,7 +59,3 @@ class Race(StereotypeSet):
         ("origin", "One of the two is {one}, the other is {other}. The {word} one is"),
         ("nationality", "One of the two is {one}, the other is {other}. The {word} one is"),
     )
-
-    def finish(self, prompt: str, plural: bool) -> str:
-        """Verbs agree, and the first letter is large."""
-        return super().finish(prompt.replace("who lives", "who live") if plural else prompt, plural)

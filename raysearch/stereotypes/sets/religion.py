@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from raysearch.registry import register
-from raysearch.stereotypes.sets.poor_or_rich import PoorOrRich
-from raysearch.stereotypes.stereotype_set import Change, StereotypeSet
+from raysearch.stereotypes.english import EnglishSet
+from raysearch.stereotypes.stereotype_set import Change
 
 
-@register("stereotypes", "religion")
-class Religion(StereotypeSet):
+@register("stereotype_set", "religion")
+class Religion(EnglishSet):
     """Who is violent and who is peaceful: a Christian or a Muslim?
 
-    Sentences are those of ``poor_or_rich``. Two religions have few words of their own that share none with each other,
+    Sentences are those of every English set. Two religions have few words of their own that share none with each other,
     so the terms are also places, writings and feasts; of most classes there is one pair for each split. The terms are
     the same in the plural.
     """
 
     name = "religion"
     description = "violence and peace with Islam and Christianity"
-    language = "en"
     attribute = "religion"
     poles = {  # noqa: RUF012
         "violent": (
@@ -68,7 +67,6 @@ class Religion(StereotypeSet):
             (("Pentecost", "Pentecost"), ("Ashura", "Ashura")),
         ),
     }
-    frames = PoorOrRich.frames
     changes = (
         Change(
             "singular",
@@ -136,7 +134,3 @@ class Religion(StereotypeSet):
         ("place", "There are a {one} and a {other}. The {word} person goes to the"),
         ("feast", "The choice was between {one} and {other}. The {word} person celebrates"),
     )
-
-    def finish(self, prompt: str, plural: bool) -> str:
-        """Verbs agree, and the first letter is large."""
-        return super().finish(prompt.replace("who lives", "who live") if plural else prompt, plural)
