@@ -93,7 +93,7 @@ class CompositeLoss:
             given = texts_total if neutral else pairs_total
             total = len(examples) if given is None else given
             counted = examples if neutral or inputs.pair_weights is None else inputs.pair_weights * examples
-            weighed.append((weight if weights is None else weights.get(name, weight)) * counted.sum() / total)
+            weighed.append((weight if weights is None else weights.get(name, weight)) * (counted.sum() / total))
             values[name] = examples.sum().detach() / total
         loss = weighed[0]
         for part in weighed[1:]:
