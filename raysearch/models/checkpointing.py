@@ -10,19 +10,7 @@ from functools import partial
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from raysearch.errors import TrialError
-
-
-def blocks_of(model: nn.Module) -> nn.ModuleList:
-    """The backbone's blocks, whatever the family calls them: its longest list of modules.
-
-    Raises:
-        TrialError: it has no list of modules.
-    """
-    lists = [module for module in model.modules() if isinstance(module, nn.ModuleList)]
-    if not lists:
-        raise TrialError(f"{type(model).__name__} has no list of blocks to checkpoint or shard")
-    return max(lists, key=len)
+from raysearch.models.blocks import blocks_of
 
 
 def checkpoint_activations(model: nn.Module) -> None:

@@ -1,8 +1,8 @@
-"""One vector a text from the backbone alone, and log-likelihoods of whole texts. Batches are sorted by length."""
+"""One vector a text from the backbone alone, and log-likelihoods of whole texts. What begins alike goes together."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,11 +11,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from raysearch.models.answers import pad
-from raysearch.models.language_model import LanguageModel, hidden_states, logits
-
-_TOKENS_PER_BATCH = 1024
-"""Padded tokens of one forward pass: on 2 cores larger batches gain nothing and cost memory."""
+from raysearch.models.answers import States
+from raysearch.models.backbone import hidden_states, logits
+from raysearch.models.language_model import LanguageModel
+from raysearch.models.token_tree import chunks
 
 
 @dataclass(frozen=True)
@@ -56,16 +55,9 @@ def cut_texts(lm: LanguageModel, texts: Sequence[str], max_length_tokens: int) -
     return found, cut
 
 
-def _batches(ids: Sequence[Sequence[int]]) -> Iterator[list[int]]:
-    order = sorted(range(len(ids)), key=lambda i: (len(ids[i]), tuple(ids[i])))
-    chunk: list[int] = []
-    for index in order:
-        if chunk and (len(chunk) + 1) * len(ids[index]) > _TOKENS_PER_BATCH:
-            yield chunk
-            chunk = []
-        chunk.append(index)
-    if chunk:
-        yield chunk
+def passes(lm: LanguageModel, texts: TokenizedTexts) -> list[list[int]]:
+    """Which texts are forwarded together, each once."""
+    return chunks(texts.ids, share=max(map(len, texts.ids), default=0) <= lm.longest_shared)
 
 
 @torch.no_grad()
@@ -76,6 +68,7 @@ def pooled_features(
     pooling: Literal["mean", "last"],
     progress: Callable[[int, int], None] = lambda done, total: None,
     layer: int | None = None,
+    states: States | None = None,
 ) -> NDArray[np.float32]:
     """Frozen LLM -> one vector a text: the mean of its tokens' hidden states, or the last token's.
 
@@ -86,6 +79,7 @@ def pooled_features(
         pooling: over tokens.
         progress: hears (texts done, texts).
         layer: hidden states after so many blocks; None: the last, normed.
+        states: a shorter way to the model's last hidden states.
 
     Returns:
         [texts, width] float32.
@@ -93,10 +87,11 @@ def pooled_features(
     width = model.get_input_embeddings().weight.shape[1]  # type: ignore[operator]
     vectors = np.zeros((len(texts.ids), width), dtype=np.float32)
     done = 0
-    for chunk in _batches(texts.ids):
-        input_ids, mask = (t.to(lm.device) for t in pad([texts.ids[i] for i in chunk], lm.pad_id))
-        hidden = hidden_states(model, input_ids, mask, layer).float()
-        vectors[chunk] = _pool(hidden, mask, pooling).cpu().numpy()
+    for chunk in passes(lm, texts):
+        tree = lm.plant([texts.ids[i] for i in chunk])
+        own = states is None or layer is not None
+        hidden = hidden_states(model, tree, layer) if own or states is None else states(tree)
+        vectors[chunk] = _pool(tree.rows(hidden).float(), tree.mask, pooling).cpu().numpy()
         done += len(chunk)
         progress(done, len(texts.ids))
     return vectors
@@ -111,7 +106,7 @@ def _pool(hidden: Tensor, mask: Tensor, pooling: Literal["mean", "last"]) -> Ten
 
 @torch.no_grad()
 def text_logps(
-    lm: LanguageModel, model: nn.Module, texts: TokenizedTexts
+    lm: LanguageModel, model: nn.Module, texts: TokenizedTexts, states: States | None = None
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Log-likelihood of whole texts: sum over tokens after the first of log p(token | tokens before it).
 
@@ -120,13 +115,15 @@ def text_logps(
     """
     total = np.zeros(len(texts.ids), dtype=np.float64)
     count = np.zeros(len(texts.ids), dtype=np.int64)
-    for chunk in _batches(texts.ids):
-        input_ids, mask = (t.to(lm.device) for t in pad([texts.ids[i] for i in chunk], lm.pad_id))
-        hidden = hidden_states(model, input_ids, mask)[:, :-1]
-        predicted = mask[:, 1:].bool()
-        logps = torch.log_softmax(logits(model, hidden[predicted]), dim=-1)
+    for chunk in passes(lm, texts):
+        tree = lm.plant([texts.ids[i] for i in chunk])
+        hidden = hidden_states(model, tree) if states is None else states(tree)
+        predicted = tree.mask[:, 1:].bool()
+        before, ids = tree.node[:, :-1][predicted], tree.rows(tree.input_ids.unsqueeze(-1)).squeeze(-1)
+        distinct, place = torch.unique(before, return_inverse=True)
+        logps = torch.log_softmax(logits(model, hidden.flatten(0, 1)[distinct]), dim=-1)
         chosen = torch.zeros(predicted.shape, dtype=torch.float64, device=lm.device)
-        chosen[predicted] = logps.gather(1, input_ids[:, 1:][predicted].unsqueeze(1)).squeeze(1).double()
+        chosen[predicted] = logps[place, ids[:, 1:][predicted]].double()
         total[chunk] = chosen.sum(dim=1).cpu().numpy()
         count[chunk] = predicted.sum(dim=1).cpu().numpy()
     return total, count

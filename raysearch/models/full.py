@@ -12,8 +12,9 @@ from torch.distributed.tensor import DTensor
 
 from raysearch.config.downstream import LoraConfig
 from raysearch.errors import TrialError
+from raysearch.models.blocks import BLOCK
 from raysearch.models.language_model import LanguageModel
-from raysearch.models.lora import ATTENTION, BLOCK
+from raysearch.models.lora import ATTENTION
 from raysearch.models.sharding import put
 
 

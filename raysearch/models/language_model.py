@@ -1,26 +1,29 @@
-"""A causal language model with its tokenizer, loaded from safetensors only, and the one way to read logits from it.
+"""A causal language model with its tokenizer, loaded from safetensors only.
 
-The vocabulary head costs about as much as the whole backbone of a small model, so hidden states and head are called
-apart: ``hidden_states`` runs the backbone, ``logits`` applies the head to the few positions that are needed. Loading
-compares this split with the model's own logits on a probe and refuses a model for which the two differ.
+Backbone and head are called apart (``backbone.py``). Loading compares this split with the model's own logits on a probe
+and refuses a model for which the two differ; it tries token trees the same way, and does without where they differ.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import torch
 from safetensors import SafetensorError
-from torch import Tensor, nn
+from torch import nn
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from raysearch.config.schema import ModelConfig
-from raysearch.errors import AssetError, TrialError
+from raysearch.errors import AssetError
+from raysearch.models.backbone import entering, hidden_states, leaving, logits
+from raysearch.models.blocks import blocks_of
 from raysearch.models.checkpointing import checkpoint_activations
 from raysearch.models.sharding import shard_blocks
 from raysearch.models.sources import ModelFiles, resolve
+from raysearch.models.token_tree import TokenTree, plant
 
 _PROBE_TOLERANCE = {"float32": 1e-3, "bfloat16": 0.5, "float16": 0.1}
 """Largest difference between our logits and the model's own: rounding in the precision's last digits, no more."""
@@ -35,6 +38,9 @@ class LanguageModel:
         tokenizer: its tokenizer, padding on the right.
         digest: content digest of the weights (or hub id and revision).
         device: where the weights are.
+        config: its settings.
+        longest_shared: sequences up to so many tokens may share their beginnings; 0: never.
+        splits: the pass may begin at any block.
     """
 
     model: nn.Module
@@ -42,6 +48,18 @@ class LanguageModel:
     digest: str
     device: torch.device
     config: ModelConfig = field(default_factory=ModelConfig)
+    longest_shared: int = 0
+    splits: bool = False
+
+    @property
+    def identity(self) -> str:
+        """What determines its outputs, besides library versions and the device."""
+        config = self.config
+        return f"{self.digest} {config.dtype} {config.attention} {config.sharding} {self.longest_shared} {self.splits}"
+
+    def plant(self, rows: Sequence[Sequence[int]]) -> TokenTree:
+        """The rows as one forward pass, beginnings shared where the model allows it."""
+        return plant(rows, self.pad_id, self.device, share=max(map(len, rows)) <= self.longest_shared)
 
     @property
     def pad_id(self) -> int:
@@ -50,53 +68,6 @@ class LanguageModel:
             if isinstance(token_id, int):
                 return token_id
         return 0
-
-
-def hidden_states(model: nn.Module, input_ids: Tensor, attention_mask: Tensor, layer: int | None = None) -> Tensor:
-    """Last hidden state of the backbone, after its final norm; no logits are computed.
-
-    Args:
-        model: a causal LM, or an adapter around one.
-        input_ids: [rows, tokens], padded on the right.
-        attention_mask: [rows, tokens], 1 for real tokens.
-        layer: hidden states after so many blocks instead.
-
-    Returns:
-        [rows, tokens, width].
-
-    Raises:
-        TrialError: the model has fewer blocks.
-    """
-    backbone: Any = _causal_lm(model).get_decoder()
-    given = {"input_ids": input_ids, "attention_mask": attention_mask, "use_cache": False}
-    if layer is None:
-        last: Tensor = backbone(**given).last_hidden_state
-        return last
-    states: tuple[Tensor, ...] = backbone(**given, output_hidden_states=True).hidden_states
-    if layer >= len(states):
-        raise TrialError(f"the model has {len(states) - 1} blocks; downstream.layer is {layer}. Lower it.")
-    return states[layer]
-
-
-def logits(model: nn.Module, hidden: Tensor) -> Tensor:
-    """Vocabulary logits of hidden states, in float32, with the family's soft cap where it has one.
-
-    Args:
-        model: a causal LM, or an adapter around one.
-        hidden: [..., width].
-
-    Returns:
-        [..., vocabulary].
-    """
-    causal = _causal_lm(model)
-    scores: Tensor = causal.get_output_embeddings()(hidden).float()
-    cap = getattr(causal.config.get_text_config(), "final_logit_softcapping", None)
-    return scores if cap is None else torch.tanh(scores / cap) * cap
-
-
-def _causal_lm(model: nn.Module) -> Any:
-    causal: Any = model
-    return causal.get_base_model() if hasattr(causal, "get_base_model") else causal
 
 
 def load(config: ModelConfig, device: torch.device | str = "cpu") -> LanguageModel:
@@ -125,6 +96,7 @@ def load(config: ModelConfig, device: torch.device | str = "cpu") -> LanguageMod
         checkpoint_activations(cast(nn.Module, model))
     loaded = LanguageModel(model=model, tokenizer=tokenizer, digest=files.digest, device=device, config=config)
     _check_split(loaded)
+    loaded = replace(loaded, longest_shared=_longest_shared(loaded), splits=_splits(loaded))
     if config.sharding == "fsdp2":
         shard_blocks(loaded.model, device)
     return loaded
@@ -140,13 +112,22 @@ def _load_failure(config: ModelConfig, files: ModelFiles, error: Exception) -> s
     )
 
 
+_PROBE = ([3, 4, 5, 6, 7, 8], [3, 4, 5, 9], [10, 4])
+"""Two sequences that begin alike, and one that does not."""
+
+
+def _probe(loaded: LanguageModel, share: bool) -> TokenTree:
+    vocabulary = loaded.model.get_input_embeddings().weight.shape[0]  # type: ignore[operator]
+    rows = [[token % vocabulary for token in row] for row in _PROBE]
+    return plant(rows, loaded.pad_id, loaded.device, share)
+
+
 @torch.no_grad()
 def _check_split(loaded: LanguageModel) -> None:
-    vocabulary = loaded.model.get_input_embeddings().weight.shape[0]  # type: ignore[operator]
-    probe = torch.arange(3, 9, device=loaded.device).remainder(vocabulary).unsqueeze(0)
-    mask = torch.ones_like(probe)
-    own = loaded.model(input_ids=probe, attention_mask=mask, use_cache=False).logits.float()
-    ours = logits(loaded.model, hidden_states(loaded.model, probe, mask))
+    probe = _probe(loaded, share=False)
+    given = {"input_ids": probe.input_ids, "attention_mask": probe.attention_mask, "use_cache": False}
+    own = loaded.model(**given).logits.float()[probe.attention_mask.bool()]
+    ours = logits(loaded.model, hidden_states(loaded.model, probe))[probe.attention_mask.bool()]
     difference = float((own - ours).abs().max())
     if not difference <= _PROBE_TOLERANCE[loaded.config.dtype] * max(1.0, float(own.abs().max())):
         raise AssetError(
@@ -154,3 +135,40 @@ def _check_split(loaded: LanguageModel) -> None:
             f"{difference:.3g}); raysearch does not support this architecture "
             f"({type(loaded.model).__name__}). Use a Llama, Phi-3 or Gemma family model."
         )
+
+
+@torch.no_grad()
+def _longest_shared(loaded: LanguageModel) -> int:
+    """Longest sequence that may share its beginning: shorter than a sliding window, which a tree's mask does not have.
+
+    0 for a model that counts positions by itself or mixes tokens by other means than attention.
+    """
+    plain, tree = _probe(loaded, share=False), _probe(loaded, share=True)
+    try:
+        same = _alike(loaded, plain, hidden_states(loaded.model, plain), tree, hidden_states(loaded.model, tree))
+    except (TypeError, ValueError, RuntimeError):  # no such argument, or another shape of mask
+        return 0
+    text_config = loaded.model.config.get_text_config()  # type: ignore[union-attr, operator]
+    window = getattr(text_config, "sliding_window", None)
+    most = int(getattr(text_config, "max_position_embeddings", 0))
+    return (min(most, window) if isinstance(window, int) else most) if same else 0
+
+
+@torch.no_grad()
+def _splits(loaded: LanguageModel) -> bool:
+    """Whether a pass that begins in the middle gives what the whole pass gives."""
+    probe = _probe(loaded, share=False)
+    middle = len(blocks_of(loaded.model)) // 2
+    try:
+        states = leaving(loaded.model, probe, middle, entering(loaded.model, probe, middle))
+    except (TypeError, ValueError, RuntimeError, AttributeError):  # blocks that give more than their states
+        return False
+    return _alike(loaded, probe, hidden_states(loaded.model, probe), probe, states)
+
+
+def _alike(loaded: LanguageModel, tree: TokenTree, states: Any, other: TokenTree, others: Any) -> bool:
+    """Whether two passes over the probe gave the same states, up to the precision's rounding."""
+    real = tree.mask.bool()
+    one, two = (t.rows(s)[real].float() for t, s in ((tree, states), (other, others)))
+    tolerance = _PROBE_TOLERANCE[loaded.config.dtype] * max(1.0, float(one.abs().max()))
+    return float((one - two).abs().max()) <= tolerance

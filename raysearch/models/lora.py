@@ -14,10 +14,9 @@ from torch import nn
 
 from raysearch.config.downstream import LoraConfig
 from raysearch.errors import TrialError
+from raysearch.models.blocks import BLOCK
 from raysearch.models.language_model import LanguageModel
 
-BLOCK = re.compile(r"\.(\d+)\.")
-"""Finds the number of the block in a module's or parameter's name, whatever the family calls its blocks."""
 _FIRST, _SECOND = "default", "second"
 """Names of the adapter that unlearning trains (peft's own), and of one on top of it."""
 ATTENTION = re.compile(r"(attn|attention)\.")

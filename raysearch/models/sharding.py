@@ -11,7 +11,7 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 
-from raysearch.models.checkpointing import blocks_of
+from raysearch.models.blocks import blocks_of
 
 
 def shard_blocks(model: nn.Module, device: torch.device) -> bool:

@@ -66,6 +66,7 @@ def attempt(config: TrialConfig, runtime: Runtime, leg: Leg = WHOLE) -> Attempt:
 def execution(runtime: Runtime) -> dict[str, Any]:
     """Where and how: a replay that wants the same bits needs the same number of processes and threads."""
     return {
+        "stage_cache": dict(runtime.cache.counts),
         "workers": runtime.communicator.size,
         "threads": torch.get_num_threads(),
         "device": torch.cuda.get_device_name(runtime.device) if runtime.device.type == "cuda" else runtime.device.type,

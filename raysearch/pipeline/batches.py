@@ -13,9 +13,10 @@ from torch import Tensor
 
 from raysearch.config.unlearning import NeutralTextConfig
 from raysearch.errors import TrialError
-from raysearch.models.answers import pad
+from raysearch.models.backbone import hidden_states, logits
 from raysearch.models.features import tokenize_texts
-from raysearch.models.language_model import LanguageModel, hidden_states
+from raysearch.models.language_model import LanguageModel
+from raysearch.models.token_tree import TokenTree
 from raysearch.pipeline.communicator import shard
 from raysearch.pipeline.runtime import Runtime
 from raysearch.stereotypes.pairs import StereotypePair
@@ -26,16 +27,24 @@ TEXT_SPLIT_SEED = 0
 """Seed of the split of general texts into KL reference and perplexity: fixed, as part of the ratio's definition."""
 
 
-@dataclass(frozen=True)
+_MOST_REFERENCE_BYTES = 2**29
+"""Of the untouched model's logits on a whole pool: below, they are kept; above, its hidden states are, and the head is
+applied to them at each step."""
+
+
+@dataclass(frozen=True, eq=False)
 class NeutralBatch:
     """Part of this process's share of a step's neutral texts.
 
-    [texts, tokens] ids and mask, and the untouched model's hidden states.
+    Attributes:
+        tree: the texts.
+        reference_hidden: [packs, nodes, width] the untouched model's hidden states.
+        reference: [packs, nodes, vocabulary] its logits; None where they would take too much memory.
     """
 
-    input_ids: Tensor
-    attention_mask: Tensor
+    tree: TokenTree
     reference_hidden: Tensor
+    reference: Tensor | None
 
 
 def neutral_batches(
@@ -58,18 +67,22 @@ def neutral_batches(
         raise TrialError(
             f"neutral text '{config.source}' has {len(texts)} texts; texts_per_step is {config.texts_per_step}"
         )
+    steps = range(0, len(texts) - config.texts_per_step + 1, config.texts_per_step)
+    vocabulary = lm.model.get_input_embeddings().weight.shape[0]  # type: ignore[operator]
+    keep = 4 * len(texts) * config.max_length_tokens * vocabulary <= _MOST_REFERENCE_BYTES
     batches = []
-    for start in range(0, len(texts) - config.texts_per_step + 1, config.texts_per_step):
+    for start in steps:
         chunk = texts[start : start + config.texts_per_step]
         mine = chunk[shard(len(chunk), runtime.communicator)]
-        batches.append([_neutral(lm, part, config.max_length_tokens) for part in parts_of(mine, micro_batches)])
+        batches.append([_neutral(lm, part, config.max_length_tokens, keep) for part in parts_of(mine, micro_batches)])
     return batches
 
 
 @torch.no_grad()
-def _neutral(lm: LanguageModel, texts: Sequence[str], limit: int) -> NeutralBatch:
-    ids, mask = (t.to(lm.device) for t in pad(tokenize_texts(lm, texts, limit).ids, lm.pad_id))
-    return NeutralBatch(ids, mask, hidden_states(lm.model, ids, mask))
+def _neutral(lm: LanguageModel, texts: Sequence[str], limit: int, keep: bool) -> NeutralBatch:
+    tree = lm.plant(tokenize_texts(lm, texts, limit).ids)
+    hidden = hidden_states(lm.model, tree)
+    return NeutralBatch(tree, hidden, logits(lm.model, hidden) if keep else None)
 
 
 def parts_of(items: Sequence[T], count: int) -> list[Sequence[T]]:

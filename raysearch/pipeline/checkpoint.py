@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -57,9 +58,8 @@ class Checkpoints:
             optimizer: its state is saved with it.
             write: False only takes part in gathering weights that are spread over processes.
         """
-        tensors: dict[str, Tensor] = {}
+        tensors = state_of(model)
         for name, parameter in _trained(model).items():
-            tensors[f"parameter/{name}"] = whole(parameter.detach())
             for key, value in optimizer.state.get(parameter, {}).items():
                 tensors[f"{key}/{name}"] = whole(torch.as_tensor(value))
         if not write:
@@ -99,11 +99,7 @@ class Checkpoints:
 
     def _restore(self, tensors: dict[str, Tensor], model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
         trained = _trained(model)
-        if {f"parameter/{name}" for name in trained} != {key for key in tensors if key.startswith("parameter/")}:
-            raise ValueError("the saved state is of other parameters")
-        with torch.no_grad():
-            for name, parameter in trained.items():
-                parameter.copy_(spread_like(tensors[f"parameter/{name}"], parameter))
+        put_state(model, {key: tensor for key, tensor in tensors.items() if key.startswith("parameter/")})
         state: dict[Any, dict[str, Tensor]] = {}
         for name, parameter in trained.items():
             entries = {
@@ -116,6 +112,25 @@ class Checkpoints:
 
     def _files(self) -> list[Path]:
         return sorted(self._folder.glob("step-*.safetensors"))
+
+
+def state_of(model: nn.Module) -> dict[str, Tensor]:
+    """What of a model is trained; every process must call it where weights are spread over processes."""
+    return {f"parameter/{name}": whole(parameter.detach()) for name, parameter in _trained(model).items()}
+
+
+def put_state(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """Gives a model what ``state_of`` took of one like it.
+
+    Raises:
+        ValueError: it was one with other parameters.
+    """
+    trained = _trained(model)
+    if {f"parameter/{name}" for name in trained} != set(tensors):
+        raise ValueError("the saved state is of other parameters")
+    with torch.no_grad():
+        for name, parameter in trained.items():
+            parameter.copy_(spread_like(tensors[f"parameter/{name}"], parameter))
 
 
 def _trained(model: nn.Module) -> dict[str, nn.Parameter]:

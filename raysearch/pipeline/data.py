@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from raysearch import registry
 from raysearch.augment.counterfactual import augment
@@ -172,9 +175,7 @@ def _columns(config: TrialConfig, table: TableData, splits: Splits, runtime: Run
     if config.text.column_order == "importance":
         names = runtime.once(
             ("order", config.data, names),
-            lambda: order_by_importance(
-                table.frame.iloc[splits.train], names, kinds, table.target[splits.train], config.data.split_seed
-            ),
+            lambda: _by_importance(config.data, table, splits, names, kinds, runtime),
         )
     kept = names[: config.text.max_columns]
     if config.text.include_sensitive and not set(sensitive) <= set(kept):
@@ -185,6 +186,25 @@ def _columns(config: TrialConfig, table: TableData, splits: Splits, runtime: Run
         kept = tuple(name for name in kept if name in chosen)
         kept += tuple(part for part in sensitive if part not in kept)
     return tuple((name, labels[name]) for name in kept)
+
+
+def _by_importance(
+    config: DataConfig,
+    table: TableData,
+    splits: Splits,
+    names: tuple[str, ...],
+    kinds: Mapping[str, Literal["numeric", "categorical"]],
+    runtime: Runtime,
+) -> tuple[str, ...]:
+    def fitted() -> dict[str, Tensor]:
+        order = order_by_importance(
+            table.frame.iloc[splits.train], names, kinds, table.target[splits.train], config.split_seed
+        )
+        return {"order": torch.tensor([names.index(name) for name in order])}
+
+    key = (table.digest, hashlib.sha256(splits.train.tobytes()).hexdigest(), names, config.split_seed)
+    order = runtime.tensors("column_order", key, fitted, together=True)["order"]
+    return tuple(names[index] for index in order.tolist())
 
 
 def _writer(config: TrialConfig, columns: tuple[tuple[str, str], ...]) -> Any:

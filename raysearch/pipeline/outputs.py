@@ -1,18 +1,28 @@
-"""Features and scores of a model over several processes, kept when they are the untouched model's."""
+"""Features and scores of a model over several processes, each made once.
+
+Blocks that a trial does not train give every trial the same states: they are computed once, and a trial's own pass
+begins above them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from raysearch.config.downstream import DownstreamConfig
-from raysearch.models.answers import score
+from raysearch.models.answers import States, score
+from raysearch.models.backbone import entering, first_changed, hidden_states, leaving
+from raysearch.models.blocks import blocks_of
 from raysearch.models.features import TokenizedTexts, pooled_features, text_logps, tokenize_texts
 from raysearch.models.language_model import LanguageModel
+from raysearch.models.sharding import is_sharded
+from raysearch.models.token_tree import TokenTree
 from raysearch.pipeline.communicator import shard
 from raysearch.pipeline.runtime import Runtime
 from raysearch.stereotypes.pairs import StereotypePair
@@ -26,11 +36,35 @@ class Subject:
         lm: the loaded model.
         model: it, or it inside an adapter.
         untouched: nothing was trained, so its outputs hold for every such trial.
+        identity: what determines its weights; None where nothing says, and its outputs are not kept.
     """
 
     lm: LanguageModel
     model: nn.Module
     untouched: bool
+    identity: str | None = None
+
+    @property
+    def known(self) -> str | None:
+        """What determines its outputs."""
+        return self.lm.identity if self.untouched else self.identity
+
+
+def states_of(lm: LanguageModel, model: nn.Module, runtime: Runtime) -> States:
+    """The shortest way to a model's last hidden states: the states below its first changed block are kept."""
+    block = 0 if is_sharded(model) or not lm.splits else first_changed(model)
+    if not 0 < block < len(blocks_of(lm.model)):
+        return lambda tree: hidden_states(model, tree)
+
+    def states(tree: TokenTree) -> Tensor:
+        def below() -> dict[str, Tensor]:
+            with torch.no_grad():
+                return {"states": entering(model, tree, block)}
+
+        lower = runtime.tensors("lower_states", (lm.identity, block, tree.digest), below)
+        return leaving(model, tree, block, lower["states"])
+
+    return states
 
 
 @dataclass(frozen=True)
@@ -56,24 +90,32 @@ class PairScores:
 def score_pairs(subject: Subject, pairs: Sequence[StereotypePair], runtime: Runtime) -> PairScores:
     """Scores both answers of each pair, shared out over the processes."""
 
-    def compute() -> PairScores:
+    def compute() -> dict[str, Tensor]:
         mine = pairs[shard(len(pairs), runtime.scoring)]
         prompts = [pair.prompt for pair in mine]
         answers = [pair.stereotype for pair in mine] + [pair.anti_stereotype for pair in mine]
-        total, tokens = score(subject.lm, subject.model, prompts * 2, answers) if mine else (np.zeros(0), np.zeros(0))
+        states = states_of(subject.lm, subject.model, runtime)
+        total, tokens = np.zeros(0), np.zeros(0)  # type: Any, Any
+        if mine:
+            total, tokens = score(subject.lm, subject.model, prompts * 2, answers, states=states)
         n = len(mine)
         rows = runtime.scoring.gather(
             list(zip(*(np.asarray(x).tolist() for x in (total[:n], total[n:], tokens[:n], tokens[n:])), strict=True))
         )
-        columns = list(zip(*rows, strict=True))
-        return PairScores(
-            np.asarray(columns[0], dtype=np.float64),
-            np.asarray(columns[1], dtype=np.float64),
-            np.asarray(columns[2], dtype=np.int64),
-            np.asarray(columns[3], dtype=np.int64),
-        )
+        return {"scores": torch.tensor(rows, dtype=torch.float64).reshape(-1, 4)}
 
-    return runtime.once(("pairs", subject.lm.digest, tuple(pairs)), compute) if subject.untouched else compute()
+    columns = _kept(subject, "scores", (tuple(pairs),), compute, runtime)["scores"].cpu().numpy().T
+    counts = columns[2:].astype(np.int64)
+    return PairScores(columns[0].copy(), columns[1].copy(), counts[0], counts[1])
+
+
+def _kept(
+    subject: Subject, stage: str, key: tuple[Any, ...], make: Callable[[], dict[str, Tensor]], runtime: Runtime
+) -> dict[str, Tensor]:
+    """Outputs of a subject; those of an untouched model are asked for by every trial of a process."""
+    if subject.known is None:
+        return make()
+    return runtime.tensors(stage, (subject.known, *key), make, in_memory=subject.untouched, together=True)
 
 
 def features(
@@ -81,12 +123,12 @@ def features(
 ) -> tuple[NDArray[np.float32], TokenizedTexts]:
     """One vector a text, each distinct text computed once. Returns ([texts, width], the tokenised texts).
 
-    Of an untouched model the vectors of the whole set are kept, never those of single texts: a text's vector may differ
-    in its last bit with the texts that it was batched with, and a trial must not depend on what ran before it.
+    The vectors of the whole set are kept, never those of single texts: a text's vector may differ in its last bit with
+    the texts that it was forwarded with, and a trial must not depend on what ran before it.
     """
     distinct = tuple(dict.fromkeys(texts))
 
-    def compute() -> dict[str, NDArray[np.float32]]:
+    def compute() -> dict[str, Tensor]:
         tokens = tokenize_texts(subject.lm, distinct[shard(len(distinct), runtime.scoring)], limit)
         mine = pooled_features(
             subject.lm,
@@ -95,12 +137,16 @@ def features(
             config.pooling,
             progress=lambda done, total: runtime.observer.progress(done, total, {}),
             layer=config.layer,
+            states=states_of(subject.lm, subject.model, runtime),
         )
-        return dict(zip(distinct, runtime.scoring.gather(list(mine)), strict=True))
+        return {"vectors": torch.from_numpy(np.stack(runtime.scoring.gather(list(mine))))}
 
-    key = ("features", subject.lm.digest, config.pooling, config.layer, limit, distinct)
-    vectors = runtime.once(key, compute) if subject.untouched else compute()
-    return np.stack([vectors[text] for text in texts]), tokenize_texts(subject.lm, texts, limit)
+    if not distinct:
+        return np.zeros((0, 1), dtype=np.float32), tokenize_texts(subject.lm, texts, limit)
+    key = (config.pooling, config.layer, limit, distinct)
+    vectors = _kept(subject, "features", key, compute, runtime)["vectors"].cpu().numpy()
+    place = {text: row for row, text in enumerate(distinct)}
+    return vectors[[place[text] for text in texts]], tokenize_texts(subject.lm, texts, limit)
 
 
 def likelihood(
@@ -108,11 +154,11 @@ def likelihood(
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Total log-likelihood and predicted tokens of each text, shared out over the processes."""
 
-    def compute() -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    def compute() -> dict[str, Tensor]:
         tokens = tokenize_texts(subject.lm, texts[shard(len(texts), runtime.scoring)], limit)
-        total, count = text_logps(subject.lm, subject.model, tokens)
+        total, count = text_logps(subject.lm, subject.model, tokens, states_of(subject.lm, subject.model, runtime))
         rows = runtime.scoring.gather(list(zip(total.tolist(), count.tolist(), strict=True)))
-        return np.asarray([t for t, _ in rows], dtype=np.float64), np.asarray([c for _, c in rows], dtype=np.int64)
+        return {"rows": torch.tensor(rows, dtype=torch.float64)}
 
-    key = ("likelihood", subject.lm.digest, tuple(texts), limit)
-    return runtime.once(key, compute) if subject.untouched else compute()
+    rows = _kept(subject, "likelihood", (tuple(texts), limit), compute, runtime)["rows"].cpu().numpy()
+    return rows[:, 0].copy(), rows[:, 1].astype(np.int64)

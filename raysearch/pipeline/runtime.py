@@ -1,7 +1,7 @@
-"""What outlives a trial in a process: the loaded model, outputs of the untouched model, and who is listening.
+"""What outlives a trial in a process: the loaded model, results of stages, and who is listening.
 
-Nothing in here changes a trial's numbers: outputs of the untouched model are kept under everything that determines
-them, and the model's weights are the same after a trial as before (tested).
+Nothing in here changes a trial's numbers: results are kept under everything that determines them, and the model's
+weights are the same after a trial as before (tested).
 """
 
 from __future__ import annotations
@@ -13,12 +13,15 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 import torch
+from torch import Tensor
 
 from raysearch.config.schema import ModelConfig
 from raysearch.models import language_model
 from raysearch.models.language_model import LanguageModel
 from raysearch.models.sharding import is_sharded
+from raysearch.pipeline import stage_cache
 from raysearch.pipeline.communicator import Alone, Communicator
+from raysearch.pipeline.stage_cache import StageCache, Tensors
 
 T = TypeVar("T")
 
@@ -60,11 +63,13 @@ class Runtime:
         device: where models are loaded.
         communicator: the processes that share a trial.
         observer: who hears of progress.
+        cache: results of stages; by default those of this process alone, in memory.
     """
 
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     communicator: Communicator = field(default_factory=Alone)
     observer: Observer = field(default_factory=Silent)
+    cache: StageCache = field(default_factory=StageCache)
     _model: tuple[ModelConfig, LanguageModel] | None = None
     _memo: dict[tuple[Any, ...], Any] = field(default_factory=dict)
 
@@ -86,12 +91,43 @@ class Runtime:
         """Forgets the model and all that was kept: after an unexpected error nothing is taken on trust."""
         self._model = None
         self._memo.clear()
+        self.cache.clear_memory()
 
     def once(self, key: tuple[Any, ...], make: Callable[[], T]) -> T:
         """A result that depends on ``key`` alone, made at its first use and kept while the model is loaded."""
         if key not in self._memo:
             self._memo[key] = make()
         return self._memo[key]  # type: ignore[no-any-return]
+
+    def tensors(
+        self,
+        stage: str,
+        key: tuple[Any, ...],
+        make: Callable[[], Tensors],
+        in_memory: bool = True,
+        together: bool = False,
+    ) -> Tensors:
+        """A stage's result, found or made and kept.
+
+        Args:
+            stage: one of ``stage_cache.CODE``.
+            key: its inputs; see ``stage_cache.address``.
+            make: makes it; on several processes with ``together`` it may speak with the others.
+            in_memory: whether other trials of this process are likely to ask for it.
+            together: every process of the group asks for it now, and all find it or all make it.
+        """
+        place = stage_cache.address(stage, key, self.device, self.communicator.size)
+        found = self.cache.find(stage, place)
+        if together and not all(self.communicator.gather([found is not None])):
+            found = None
+        if found is not None:
+            return {name: self._here(tensor) for name, tensor in found.items()}
+        made = make()
+        self.cache.put(stage, place, made, in_memory, write=not together or self.communicator.rank == 0)
+        return made
+
+    def _here(self, tensor: Tensor) -> Tensor:
+        return tensor.to(self.device) if self.device.type != "cpu" else tensor
 
 
 class Stopwatch:

@@ -6,7 +6,7 @@ outcome = run_trial(TrialConfig(cda=CdaDuplicate(mode="duplicate")), Runtime())
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,6 +22,7 @@ from raysearch.ledger.record import Evidence
 from raysearch.metrics import groups
 from raysearch.metrics.groups import CountCube
 from raysearch.metrics.intrinsic import Measurement
+from raysearch.models.language_model import LanguageModel
 from raysearch.models.update import scaled, updatable
 from raysearch.pipeline import unlearn
 from raysearch.pipeline.data import Data, prepare
@@ -82,7 +83,7 @@ def run_trial(config: TrialConfig, runtime: Runtime, leg: Leg = WHOLE) -> Outcom
         data = prepare(config, runtime, leg)
         _show_data(data, runtime)
     train_pairs, held_out = training_pairs(config), judged_pairs(config)
-    with _model_of(config, lm) as subject:
+    with _model_of(config, lm, train_pairs, leg) as subject:
         curves: list[dict[str, float]] = []
         if config.unlearning is not None:
             with watch.stage("unlearning"):
@@ -135,12 +136,15 @@ def seed_everything(seed: int) -> None:
 
 
 @contextmanager
-def _model_of(config: TrialConfig, lm: Any) -> Iterator[Subject]:
+def _model_of(config: TrialConfig, lm: LanguageModel, pairs: Mapping[str, Any], leg: Leg = WHOLE) -> Iterator[Subject]:
+    """The model of a trial, to be trained; its identity is that of the model when training is done."""
     if config.unlearning is None:
         yield Subject(lm, lm.model, untouched=True)
         return
+    end = leg.limit("unlearning.steps", config.unlearning.steps)
+    identity = f"{unlearn.identity(lm, config, pairs, end)} {config.unlearning.task_vector_scale}"
     with updatable(lm, config.unlearning, config.seed) as wrapped:
-        yield Subject(lm, wrapped, untouched=False)
+        yield Subject(lm, wrapped, untouched=False, identity=identity)
 
 
 def _scaled(config: TrialConfig, subject: Subject) -> AbstractContextManager[None]:

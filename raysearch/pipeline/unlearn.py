@@ -8,11 +8,14 @@ the composite loss divides by the whole batch's counts, so the shares' gradients
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +31,15 @@ from raysearch.losses.composite import CompositeLoss
 from raysearch.losses.dual import DualWeights
 from raysearch.losses.inputs import Answers, LossInputs, Neutral
 from raysearch.models.answers import AnswerBatch, answer_logps, encode
-from raysearch.models.language_model import LanguageModel, hidden_states, logits
+from raysearch.models.backbone import logits
+from raysearch.models.language_model import LanguageModel
 from raysearch.models.sharding import average_gradients, clip_gradients, is_sharded
 from raysearch.pipeline import guards
 from raysearch.pipeline.batches import NeutralBatch, batches_of_pairs, neutral_batches, parts_of
-from raysearch.pipeline.checkpoint import Checkpoints, Progress
+from raysearch.pipeline.checkpoint import Checkpoints, Progress, put_state, state_of
 from raysearch.pipeline.communicator import Communicator, shard
 from raysearch.pipeline.leg import WHOLE, Leg
+from raysearch.pipeline.outputs import states_of
 from raysearch.pipeline.runtime import Runtime
 from raysearch.stereotypes.pairs import StereotypePair
 
@@ -76,6 +81,7 @@ class Objective(nn.Module):
         self._config = config
         self._set_weights = set_weights
         self._runtime = runtime
+        self._states = states_of(lm, model, runtime)
 
     def forward(self, part: Part) -> tuple[Tensor, dict[str, Tensor]]:
         """Runs the forward passes that the terms need, each once."""
@@ -117,26 +123,30 @@ class Objective(nn.Module):
         given: dict[str, Answers] = {}
         if "reference_answers" in needs:  # first: weights may be exchanged in place, which a graph would not bear
             # Kept for the whole batch: the same pairs in another batch are padded otherwise, and may differ in a bit.
-            key = ("reference_answers", self._lm[0].digest, self._loss.refusal, tuple(pairs))
-            reference = parts(self._runtime.once(key, lambda: self._untouched_logps(batch)))
+            key = (self._lm[0].identity, self._loss.refusal, tuple(pairs))
+            made = self._runtime.tensors("reference_answers", key, lambda: {"logps": self._untouched_logps(batch)})
+            reference = parts(made["logps"])
             given = {"reference_stereotype": reference[0], "reference_anti_stereotype": reference[1]}
-        stereotype, anti_stereotype, *refusal = parts(answer_logps(self.model, batch))
+        stereotype, anti_stereotype, *refusal = parts(answer_logps(self.model, batch, self._states))
         given |= {"stereotype": stereotype, "anti_stereotype": anti_stereotype}
         return given | ({"refusal": refusal[0]} if refusal else {})
 
     @torch.no_grad()
     def _untouched_logps(self, batch: AnswerBatch) -> Tensor:
         with self.model.disable_adapter():  # type: ignore[operator]
-            return answer_logps(self.model, batch)
+            return answer_logps(self.model, batch, self._states)
 
     @torch.no_grad()
     def _untouched_logits(self, batch: NeutralBatch) -> Tensor:
+        if batch.reference is not None:
+            return batch.reference
         with self.model.disable_adapter():  # type: ignore[operator]
             return logits(self.model, batch.reference_hidden)
 
     def _neutral(self, batch: NeutralBatch, reference: Tensor) -> Neutral:
-        hidden = hidden_states(self.model, batch.input_ids, batch.attention_mask)
-        return Neutral(logits(self.model, hidden), reference, batch.attention_mask.bool())
+        tree = batch.tree
+        of_model = logits(self.model, self._states(tree))
+        return Neutral(tree.rows(of_model), tree.rows(reference), tree.mask.bool())
 
 
 @torch.no_grad()
@@ -194,6 +204,8 @@ def train(
 ) -> list[dict[str, float]]:
     """Trains the model's update in place, to the end of a leg; goes on from the trial's saved state if there is one.
 
+    What was trained to its end before, by any trial with the same unlearning, is taken from the cache.
+
     Args:
         lm: the base model.
         model: it, with a fresh update (``models.update``).
@@ -215,13 +227,57 @@ def train(
     config = trial.unlearning
     if config is None or not pairs:
         raise TrialError("there is nothing to train: no unlearning, or every stereotype set has weight 0")
+    end = leg.limit("unlearning.steps", config.steps)
+    if end < config.steps:  # a state at a rung is worth nothing without the optimiser's
+        return _train(lm, model, trial, config, pairs, runtime, leg)
+    curve: list[dict[str, float]] = []
+
+    def trained() -> dict[str, Tensor]:
+        curve.extend(_train(lm, model, trial, config, pairs, runtime, leg))
+        return {**state_of(model), _CURVE: torch.frombuffer(bytearray(json.dumps(curve).encode()), dtype=torch.uint8)}
+
+    key = (identity(lm, trial, pairs, end),)
+    found = runtime.tensors("unlearning", key, trained, in_memory=False, together=True)
+    if not curve:
+        put_state(model, {name: tensor for name, tensor in found.items() if name != _CURVE})
+        curve = json.loads(found[_CURVE].cpu().numpy().tobytes())
+    return curve
+
+
+_CURVE = "curve"
+
+
+def identity(lm: LanguageModel, trial: TrialConfig, pairs: Mapping[str, Sequence[StereotypePair]], end: int) -> str:
+    """What determines the weights after so many steps, besides the code and the surroundings."""
+    assert trial.unlearning is not None  # its callers looked
+    settings = trial.unlearning.model_dump(mode="json", exclude={"task_vector_scale"})
+    of_pairs = {name: _digest_of(tuple(of_set)) for name, of_set in pairs.items()}
+    text = repr((lm.identity, settings, trial.stereotypes.weights, of_pairs, trial.seed, end))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@lru_cache(maxsize=32)
+def _digest_of(pairs: tuple[StereotypePair, ...]) -> str:
+    return hashlib.sha256(repr(pairs).encode()).hexdigest()
+
+
+def _train(
+    lm: LanguageModel,
+    model: nn.Module,
+    trial: TrialConfig,
+    config: UnlearningConfig,
+    pairs: Mapping[str, Sequence[StereotypePair]],
+    runtime: Runtime,
+    leg: Leg,
+) -> list[dict[str, float]]:
+    """Trains from the saved state on; as ``train``."""
     communicator = runtime.communicator
     loss = CompositeLoss(config.losses)
     _check_shares(config, loss, communicator)
     neutral: list[list[NeutralBatch]] = []
     if "neutral" in loss.needs:
         neutral = runtime.once(
-            ("neutral", lm.digest, config.neutral, config.micro_batches, communicator.rank, communicator.size),
+            ("neutral", lm.identity, config.neutral, config.micro_batches, communicator.rank, communicator.size),
             # the fresh update is still the identity
             lambda: neutral_batches(lm, config.neutral, config.micro_batches, runtime),
         )

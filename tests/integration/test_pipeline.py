@@ -22,6 +22,7 @@ from raysearch.pipeline.batches import batches_of_pairs
 from raysearch.pipeline.communicator import Alone, ProcessGroup, shard
 from raysearch.pipeline.intrinsic import judged_pairs, training_pairs
 from raysearch.pipeline.leg import Leg
+from raysearch.pipeline.outputs import Subject, features
 from raysearch.pipeline.runtime import Runtime
 from raysearch.pipeline.trial import Outcome, run_trial
 from raysearch.pipeline.unlearn import learning_rate
@@ -215,14 +216,14 @@ def test_training_rows_can_be_undersampled_and_judged_rows_stay(config: TrialCon
 
 
 def test_features_may_be_of_a_lower_layer(config: TrialConfig) -> None:
-    runtime = Runtime()
-    for layer in (None, 1):
+    runtime, found = Runtime(), []
+    lm = runtime.language_model(config.model)
+    for layer in (None, 1, 2):
         downstream = config.downstream.model_copy(update={"layer": layer})
-        chosen = at_stage(config, "baseline").model_copy(update={"downstream": downstream})
-        run_trial(chosen, runtime)
-    features = [value for key, value in runtime._memo.items() if key[0] == "features"]
-    decided = [np.stack(list(found.values())) for found in features]
-    assert len(decided) == 4 and not np.allclose(decided[0], decided[2])
+        untouched = Subject(lm, lm.model, untouched=True)
+        found.append(features(untouched, ["The age is 34.", "The sex is female."], downstream, 64, runtime)[0])
+    assert not np.allclose(found[0], found[1])
+    np.testing.assert_allclose(found[0], found[2])  # after the last block, normed
     downstream = config.downstream.model_copy(update={"layer": 99})
     with pytest.raises(TrialError, match=r"the model has \d+ blocks; downstream.layer is 99"):
         run_trial(at_stage(config, "baseline").model_copy(update={"downstream": downstream}), Runtime())

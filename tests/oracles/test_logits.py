@@ -10,8 +10,10 @@ import torch
 
 from raysearch.config.schema import ModelConfig
 from raysearch.models.answers import answer_logps, encode, score, tokenize
+from raysearch.models.backbone import hidden_states, logits
 from raysearch.models.features import pooled_features, text_logps, tokenize_texts
-from raysearch.models.language_model import hidden_states, load, logits
+from raysearch.models.language_model import load
+from raysearch.models.token_tree import count_nodes, plant
 from tests.conftest import save_tiny_model
 
 PROMPTS = ["The wealthy person in this photograph is a", "The poor people are", "The poor people are"]
@@ -25,8 +27,11 @@ def test_head_of_backbone_equals_the_models_own_logits(family: str, tmp_path: Pa
     ids = torch.tensor([[5, 17, 44, 9, 120], [7, 8, 1, 1, 1]])
     mask = torch.tensor([[1, 1, 1, 1, 1], [1, 1, 0, 0, 0]])
     own = lm.model(input_ids=ids, attention_mask=mask, use_cache=False).logits
-    ours = logits(lm.model, hidden_states(lm.model, ids, mask))
-    torch.testing.assert_close(ours[mask.bool()], own[mask.bool()], rtol=1e-5, atol=1e-5)
+    assert lm.longest_shared == 256 and lm.splits
+    for share in (False, True):
+        tree = plant([[5, 17, 44, 9, 120], [7, 8]], lm.pad_id, "cpu", share)
+        ours = tree.rows(logits(lm.model, hidden_states(lm.model, tree)))
+        torch.testing.assert_close(ours[mask.bool()], own[mask.bool()], rtol=1e-5, atol=1e-5)
 
 
 def test_answer_logps_equal_those_read_from_full_logits(tiny_lm) -> None:
@@ -53,10 +58,11 @@ def test_an_answer_without_a_token_of_its_own_is_refused(tiny_lm) -> None:
         tokenize(tiny_lm, "The poor people are", "")
 
 
-def test_equal_inputs_are_forwarded_once(tiny_lm) -> None:
-    batch = encode(tiny_lm, ["The age is"] * 2, [" 34", " 3"])
-    single = all(len(tokenize(tiny_lm, "The age is", a)[1]) == 1 for a in (" 34", " 3"))
-    assert batch.input_ids.shape[0] == (1 if single else 2)
+def test_what_inputs_begin_with_is_forwarded_once(tiny_lm) -> None:
+    prompts, answers = ["The age is", "The age is", "The age was"], [" 34", " 3", " grandmothers of ours"]
+    batch = encode(tiny_lm, prompts, answers)
+    inputs = [(p := tokenize(tiny_lm, *both))[0] + p[1][:-1] for both in zip(prompts, answers, strict=True)]
+    assert batch.tree.nodes == count_nodes(inputs) < sum(map(len, inputs))
 
 
 def test_scores_do_not_depend_on_order_or_batch_size(tiny_lm) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -12,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 from raysearch.config.schema import TrialConfig
 from raysearch.errors import TrialError
 from raysearch.pipeline.communicator import shard
-from raysearch.pipeline.data import Data
+from raysearch.pipeline.data import Data, Rows
 from raysearch.pipeline.decisions import MAX_ITERATIONS, Judgement, check_labels
 from raysearch.pipeline.leg import Leg
 from raysearch.pipeline.outputs import Subject, features
@@ -36,7 +37,7 @@ class FeatureLogistic:
         limit = config.text.max_length_tokens
         settings = (config.downstream, limit, runtime)
         judged, judged_tokens = features(subject, data.judged.texts, *settings)
-        vectors, tokens = features(subject, data.train.texts, *settings)
+        vectors, truncated, tokens = _of_training_rows(subject, data.train, settings)
         if not (np.isfinite(vectors).all() and np.isfinite(judged).all()):
             raise TrialError("the model's features are not finite")
         check_labels(data.train.target)
@@ -53,7 +54,23 @@ class FeatureLogistic:
         probability = model.predict_proba(judged[mine].astype(np.float64))[:, 1]
         decided = (probability >= config.downstream.threshold).astype(np.int64)
         facts = {
-            "truncated_texts": tokens.truncated + judged_tokens.truncated,
-            "downstream_tokens": tokens.tokens + judged_tokens.tokens,
+            "truncated_texts": truncated + judged_tokens.truncated,
+            "downstream_tokens": tokens + judged_tokens.tokens,
         }
         return Judgement(rows=mine, decided=decided, facts=facts)
+
+
+def _of_training_rows(subject: Subject, train: Rows, settings: tuple[Any, ...]) -> tuple[NDArray[np.float32], int, int]:
+    """([rows, width], truncated texts, tokens); unflipped rows apart from flipped ones, as other trials share them."""
+    vectors: NDArray[np.float32] | None = None
+    truncated = tokens = 0
+    for flipped in (False, True):
+        rows = np.flatnonzero(train.counterfactual == flipped)
+        if not len(rows):
+            continue
+        found, of_rows = features(subject, [train.texts[row] for row in rows], *settings)
+        vectors = np.zeros((len(train.texts), found.shape[1]), dtype=np.float32) if vectors is None else vectors
+        vectors[rows] = found
+        truncated, tokens = truncated + of_rows.truncated, tokens + of_rows.tokens
+    assert vectors is not None  # a split without training rows was refused
+    return vectors, truncated, tokens
