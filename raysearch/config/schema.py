@@ -14,7 +14,7 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 from raysearch import registry
 from raysearch.config.block import Block, known
 from raysearch.config.downstream import DownstreamConfig
-from raysearch.config.metric_names import METRICS, WORST
+from raysearch.config.metric_names import BY_ATTRIBUTE, BY_SET, METRICS, split, worst
 from raysearch.config.unlearning import StereotypeConfig, UnlearningConfig
 
 
@@ -172,14 +172,25 @@ class TrialConfig(Block):
             return "baseline" if self.cda.mode == "none" else "cda"
         return "unlearning" if self.cda.mode == "none" else "combined"
 
+    @property
+    def measured(self) -> tuple[str, ...]:
+        """Names of all metrics that the trial measures."""
+        sets = tuple(self.stereotypes.weights) if self.stereotypes.also else ()
+        by_set = [f"{metric}.{name}" for name in sets for metric in BY_SET]
+        return (*METRICS, *by_set, *(f"{metric}.{name}" for name in self.data.also_by for metric in BY_ATTRIBUTE))
+
 
 def _metric_known(name: str) -> str:
-    if name not in METRICS:
+    metric, part = split(name)
+    if metric not in METRICS:
         raise ValueError(f"unknown metric '{name}'. {registry.suggestion(name, METRICS)}")
+    if part and metric not in (*BY_SET, *BY_ATTRIBUTE):
+        raise ValueError(f"'{metric}' is not measured by parts: leave '.{part}' out")
     return name
 
 
 MetricName = Annotated[str, AfterValidator(_metric_known)]
+"""That a trial measures it for the set or attribute after the dot is checked against the space (``load.py``)."""
 
 
 class ConstraintConfig(Block):
@@ -319,4 +330,4 @@ class StudyConfig(Block):
     @property
     def corner(self) -> tuple[float, ...]:
         """The reference point in the order of the objectives, in each metric's own sign."""
-        return tuple(self.reference_point.get(name, WORST[name]) for name in self.objectives)
+        return tuple(self.reference_point.get(name, worst(name)) for name in self.objectives)

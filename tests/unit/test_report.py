@@ -14,7 +14,7 @@ from rich.console import Console
 
 from raysearch.report import front_figure
 from raysearch.report.front_figure import draw_front
-from raysearch.report.front_table import front_table, on_front, pareto_front, short_parameters
+from raysearch.report.front_table import front_table, on_front, pareto_front, short, short_parameters
 from tests.front_tables import OBJECTIVES, failed, row, study, table
 
 
@@ -60,6 +60,11 @@ def test_the_table_counts_what_it_leaves_out() -> None:
     text = " ".join(printed(study()).split())
     assert "3 of 7 complete trials are on the front; 2 infeasible and 1 failed trials are not in it." in text
     assert "Judged on the validation split." in text
+
+
+def test_a_metric_of_one_set_or_attribute_says_which() -> None:
+    assert short("intrinsic_gap.race") == "intrinsic gap (race)"
+    assert short("demographic_parity_difference.sex x race") == "DP (sex x race)"
 
 
 def test_parameters_of_the_front_are_shown_under_short_names_that_stay_apart() -> None:
