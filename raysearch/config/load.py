@@ -19,6 +19,7 @@ from ruamel.yaml.nodes import MappingNode
 from raysearch.config import catalog
 from raysearch.config.metric_names import BY_SET, split
 from raysearch.config.overrides import apply
+from raysearch.config.paths import absolute, absolute_setting
 from raysearch.config.problems import Finding, Location, explain
 from raysearch.config.schema import SearchConfig, StudyConfig, TrialConfig
 from raysearch.config.space import (
@@ -48,7 +49,7 @@ class Study:
         config: all of it; ``config.trial`` is the space.
         space: a trial's configuration with distributions at some leaves.
         path: the file.
-        text: its text as given.
+        text: its text as given, paths made absolute where it was loaded from a file.
         overrides: ``PATH=VALUE`` settings applied to it.
     """
 
@@ -113,13 +114,16 @@ def load_study(source: str | Path, overrides: Sequence[str] = ()) -> Study:
         overrides: ``PATH=VALUE``; VALUE is YAML, tags included. A path that begins with a key of the study
             (``search.trials``) changes the study, any other the trial's configuration.
 
+    Paths come out absolute: those of the file are relative to it, those of overrides to the working folder.
+
     Raises:
         ConfigError: all problems at once.
     """
     path = Path(source).expanduser()
     if not path.is_file() and str(source) in catalog.names():
         path = _short(catalog.find(str(source)))
-    return Study.from_text(_text(path, str(source)), path, overrides)
+    text = absolute(_text(path, str(source)), path.absolute().parent)
+    return Study.from_text(text, path, [absolute_setting(setting, Path.cwd()) for setting in overrides])
 
 
 def _text(path: Path, source: str) -> str:

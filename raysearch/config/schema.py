@@ -25,7 +25,8 @@ def is_description(table: str) -> bool:
 
 class ModelConfig(Block):
     source: str = "smollm2-135m"
-    """A name that `raysearch fetch` knows, a folder with config.json and safetensors, or a Hugging Face id."""
+    """A name that `raysearch fetch` knows, a folder with config.json and safetensors, or a Hugging Face id. A folder
+    that begins with a dot, ./mine, is relative to the study's file (with --set, to the working folder)."""
     revision: str | None = None
     """Hub revision; None is the default branch."""
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
@@ -43,9 +44,11 @@ class ModelConfig(Block):
 
 class DataConfig(Block):
     table: str = "acs_employment_atlanta"
-    """A registered table: acs_employment_atlanta, german_credit, ...; or a YAML file that describes one of your own."""
+    """A registered table: acs_employment_atlanta, german_credit, ...; or a YAML file that describes one of your own,
+    relative to the study's file (with --set, to the working folder)."""
     path: str | None = None
-    """A file or folder of your own that holds this table's files; None resolves the table by its name."""
+    """A file or folder of your own that holds this table's files, relative to the study's file (with --set, to the
+    working folder); None resolves the table by its name."""
     sensitive: str = "sex"
     """The sensitive attribute: groups are its values, and counterfactual augmentation flips it. Several crossed are
     joined by ` x `: `sex x race` has the groups `female, Black`, ..."""
