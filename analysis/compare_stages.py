@@ -62,10 +62,9 @@ def _keys(table: pd.DataFrame, metrics: Sequence[str]) -> list[str]:
 
 def _shown(title: str, table: pd.DataFrame, metrics: Sequence[str]) -> Table:
     """Narrow enough for a terminal of 80 columns: a row's keys, and a cell's interval, stand below each other."""
-    keys = [key for key in _keys(table, metrics) if key not in ("stage", "configurations", "trials")]
+    keys = [key for key in _keys(table, metrics) if key not in ("configurations", "trials")]
     shown = Table(title=title, title_justify="left")
-    shown.add_column("\n".join(keys), overflow="fold")
-    shown.add_column("stage", no_wrap=True)
+    shown.add_column("\n".join(".".join(key.split(".")[-2:]) for key in keys), overflow="fold")
     shown.add_column("settings,\ntrials", justify="right", no_wrap=True)
     for name in metrics:
         shown.add_column(SHORT[name], justify="right", no_wrap=True)
@@ -77,8 +76,8 @@ def _shown(title: str, table: pd.DataFrame, metrics: Sequence[str]) -> Table:
                 continue
             change = f"\n{row[f'change.{name}']:+.1%}" if pd.notna(row[f"change.{name}"]) else ""
             cells.append(f"{row[name]:.3f}\n{row[f'low.{name}']:.3f} to\n{row[f'high.{name}']:.3f}{change}")
-        of, counts = "\n".join(str(row[key]) for key in keys), f"{row['configurations']}, {row['trials']}"
-        shown.add_row(of, row["stage"], counts, *cells, end_section=True)
+        of = "\n".join("-" if row[key] == "None" else Path(str(row[key])).name for key in keys)
+        shown.add_row(of, f"{row['configurations']}, {row['trials']}", *cells, end_section=True)
     return shown
 
 

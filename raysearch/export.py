@@ -164,8 +164,8 @@ Load it with `{use}`.
 
 Intrinsic metrics are of this model on templates, words and terms that training never saw. The others are of a
 downstream model ({config.downstream.kind}) on top of it, trained on {record.facts.get("train_rows", "?")} rows of
-`{data.table}` and judged on {record.facts.get("judged_rows", "?")}, groups by {data.sensitive}; that downstream model
-is not in this folder.
+`{Path(data.table).name}` and judged on {record.facts.get("judged_rows", "?")}, groups by {data.sensitive}; that
+downstream model is not in this folder.
 
 ## Limits
 

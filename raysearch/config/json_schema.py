@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from raysearch import registry
-from raysearch.config.metric_names import METRICS
+from raysearch.config.metric_names import BY_ATTRIBUTE, BY_SET, METRICS
 from raysearch.config.schema import StudyConfig, TrialConfig
 
 Schema = dict[str, Any]
@@ -49,9 +49,16 @@ def _name_components(blocks: dict[str, Schema]) -> None:
         sets = list(registry.names("stereotype_set"))
         blocks["StereotypeConfig"]["properties"]["also"]["propertyNames"] = {"enum": sets}
     if "ConstraintConfig" in blocks:
-        blocks["ConstraintConfig"]["properties"]["metric"]["enum"] = list(METRICS)
+        blocks["ConstraintConfig"]["properties"]["metric"] |= _metric_names()
     if "StudyConfig" in blocks:
-        blocks["StudyConfig"]["properties"]["objectives"]["propertyNames"] = {"enum": list(METRICS)}
+        for key in ("objectives", "reference_point"):
+            blocks["StudyConfig"]["properties"][key]["propertyNames"] = _metric_names()
+
+
+def _metric_names() -> Schema:
+    sets = "|".join(registry.names("stereotype_set"))
+    of_a_set = {"pattern": rf"^({'|'.join(BY_SET)})\.({sets})$"}
+    return {"anyOf": [{"enum": list(METRICS)}, of_a_set, {"pattern": rf"^({'|'.join(BY_ATTRIBUTE)})\..+$"}]}
 
 
 def _name_component(value: Schema, kind: str) -> None:

@@ -17,7 +17,9 @@ from pydantic import BaseModel, ValidationError
 from ruamel.yaml.nodes import MappingNode
 
 from raysearch.config import catalog
+from raysearch.config.metric_names import BY_SET, split
 from raysearch.config.overrides import apply
+from raysearch.config.paths import absolute, absolute_setting
 from raysearch.config.problems import Finding, Location, explain
 from raysearch.config.schema import SearchConfig, StudyConfig, TrialConfig
 from raysearch.config.space import (
@@ -47,7 +49,7 @@ class Study:
         config: all of it; ``config.trial`` is the space.
         space: a trial's configuration with distributions at some leaves.
         path: the file.
-        text: its text as given.
+        text: its text as given, paths made absolute where it was loaded from a file.
         overrides: ``PATH=VALUE`` settings applied to it.
     """
 
@@ -112,13 +114,16 @@ def load_study(source: str | Path, overrides: Sequence[str] = ()) -> Study:
         overrides: ``PATH=VALUE``; VALUE is YAML, tags included. A path that begins with a key of the study
             (``search.trials``) changes the study, any other the trial's configuration.
 
+    Paths come out absolute: those of the file are relative to it, those of overrides to the working folder.
+
     Raises:
         ConfigError: all problems at once.
     """
     path = Path(source).expanduser()
     if not path.is_file() and str(source) in catalog.names():
         path = _short(catalog.find(str(source)))
-    return Study.from_text(_text(path, str(source)), path, overrides)
+    text = absolute(_text(path, str(source)), path.absolute().parent)
+    return Study.from_text(text, path, [absolute_setting(setting, Path.cwd()) for setting in overrides])
 
 
 def _text(path: Path, source: str) -> str:
@@ -200,6 +205,7 @@ def _check_study(data: dict[str, Any], tree: Tree) -> tuple[StudyConfig | None, 
         if config is not None and not any(problems):
             problems += _check_points(space, config.search.points, tree)
             problems += _check_grid(space, config.search, tree)
+            problems += _check_metrics(space, config, tree)
     elif "trial" in data:
         rule = f"must be a block, a trial's configuration, got {shown(space)}"
         problems.append(_problem(tree, Finding(("trial",), rule), ("trial",)))
@@ -265,6 +271,36 @@ def _check_grid(space: dict[str, Any], search: SearchConfig, tree: Tree) -> list
         return []
     rule = f"{explored} trials explore (replicates apart), but points and grid are {needed}. Raise search.trials."
     return [Problem(tree.place(("search", "trials")), "search.trials", rule)]
+
+
+def _check_metrics(space: dict[str, Any], config: StudyConfig, tree: Tree) -> list[Problem]:
+    """The set or attribute of a metric's name must be measured by every trial of the space."""
+    named: list[tuple[Address, str]] = [(("objectives", name), name) for name in config.objectives]
+    named += [(("constraints", i, "metric"), bound.metric) for i, bound in enumerate(config.constraints)]
+    if not any(split(name)[1] for _, name in named):
+        return []
+    start = defaults(space)
+    tried = [Probe("", None, start, assemble(space, start)), *probes(space)]
+    found: dict[Address, Problem] = {}
+    for probe in tried:
+        measured = TrialConfig.model_validate(probe.config).measured
+        where = f" (where {probe.name} = {probe.value})" if probe.name else ""
+        for address, name in named:
+            if name not in measured and address not in found:
+                rule = _not_measured(name, measured) + where
+                found[address] = Problem(tree.place(address), path_of(address), rule)
+    return list(found.values())
+
+
+def _not_measured(name: str, measured: Sequence[str]) -> str:
+    metric, part = split(name)
+    known = [other for other in measured if other.startswith(f"{metric}.")]
+    rule = f"this study's trials do not measure '{name}'. "
+    if known:
+        return rule + suggestion(name, known)
+    if metric in BY_SET:
+        return rule + f"They have one stereotype set, whose value is '{metric}': add '{part}' to stereotypes.also."
+    return rule + f"Add '{part}' to data.also_by; by data.sensitive it is '{metric}'."
 
 
 def _steps(path: str) -> Location:

@@ -47,8 +47,13 @@ def _wrong(path: str, message: str) -> ConfigError:
     return ConfigError([Problem(OVERRIDE, path, message)])
 
 
-def _read(setting: str) -> tuple[tuple[str | int, ...], Node]:
-    path, equals, text = setting.partition("=")
+def address_of_setting(setting: str) -> tuple[str | int, ...]:
+    """Where in a study ``PATH=VALUE`` puts its value.
+
+    Raises:
+        ConfigError: not of that form, or no such key.
+    """
+    path, equals, _ = setting.partition("=")
     path = path.strip()
     if not equals or not _PATH.fullmatch(path):
         raise _wrong("", f"'{setting}' is not of the form PATH=VALUE; write it like unlearning.lr=1e-4")
@@ -58,6 +63,13 @@ def _read(setting: str) -> tuple[tuple[str | int, ...], Node]:
             known = {*TrialConfig.model_fields, *StudyConfig.model_fields}
             raise _wrong(path, f"unknown key '{address[0]}'. {suggestion(str(address[0]), known)}")
         address = ("trial", *address)
+    return address
+
+
+def _read(setting: str) -> tuple[tuple[str | int, ...], Node]:
+    address = address_of_setting(setting)
+    path, _, text = setting.partition("=")
+    path = path.strip()
     try:
         value = compose(text, OVERRIDE, numbered=False)
     except ConfigError as error:

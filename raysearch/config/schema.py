@@ -14,7 +14,7 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 from raysearch import registry
 from raysearch.config.block import Block, known
 from raysearch.config.downstream import DownstreamConfig
-from raysearch.config.metric_names import METRICS, WORST
+from raysearch.config.metric_names import BY_ATTRIBUTE, BY_SET, METRICS, split, worst
 from raysearch.config.unlearning import StereotypeConfig, UnlearningConfig
 
 
@@ -25,7 +25,8 @@ def is_description(table: str) -> bool:
 
 class ModelConfig(Block):
     source: str = "smollm2-135m"
-    """A name that `raysearch fetch` knows, a folder with config.json and safetensors, or a Hugging Face id."""
+    """A name that `raysearch fetch` knows, a folder with config.json and safetensors, or a Hugging Face id. A folder
+    that begins with a dot, ./mine, is relative to the study's file (with --set, to the working folder)."""
     revision: str | None = None
     """Hub revision; None is the default branch."""
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
@@ -43,9 +44,11 @@ class ModelConfig(Block):
 
 class DataConfig(Block):
     table: str = "acs_employment_atlanta"
-    """A registered table: acs_employment_atlanta, german_credit, ...; or a YAML file that describes one of your own."""
+    """A registered table: acs_employment_atlanta, german_credit, ...; or a YAML file that describes one of your own,
+    relative to the study's file (with --set, to the working folder)."""
     path: str | None = None
-    """A file or folder of your own that holds this table's files; None resolves the table by its name."""
+    """A file or folder of your own that holds this table's files, relative to the study's file (with --set, to the
+    working folder); None resolves the table by its name."""
     sensitive: str = "sex"
     """The sensitive attribute: groups are its values, and counterfactual augmentation flips it. Several crossed are
     joined by ` x `: `sex x race` has the groups `female, Black`, ..."""
@@ -172,14 +175,25 @@ class TrialConfig(Block):
             return "baseline" if self.cda.mode == "none" else "cda"
         return "unlearning" if self.cda.mode == "none" else "combined"
 
+    @property
+    def measured(self) -> tuple[str, ...]:
+        """Names of all metrics that the trial measures."""
+        sets = tuple(self.stereotypes.weights) if self.stereotypes.also else ()
+        by_set = [f"{metric}.{name}" for name in sets for metric in BY_SET]
+        return (*METRICS, *by_set, *(f"{metric}.{name}" for name in self.data.also_by for metric in BY_ATTRIBUTE))
+
 
 def _metric_known(name: str) -> str:
-    if name not in METRICS:
+    metric, part = split(name)
+    if metric not in METRICS:
         raise ValueError(f"unknown metric '{name}'. {registry.suggestion(name, METRICS)}")
+    if part and metric not in (*BY_SET, *BY_ATTRIBUTE):
+        raise ValueError(f"'{metric}' is not measured by parts: leave '.{part}' out")
     return name
 
 
 MetricName = Annotated[str, AfterValidator(_metric_known)]
+"""That a trial measures it for the set or attribute after the dot is checked against the space (``load.py``)."""
 
 
 class ConstraintConfig(Block):
@@ -319,4 +333,4 @@ class StudyConfig(Block):
     @property
     def corner(self) -> tuple[float, ...]:
         """The reference point in the order of the objectives, in each metric's own sign."""
-        return tuple(self.reference_point.get(name, WORST[name]) for name in self.objectives)
+        return tuple(self.reference_point.get(name, worst(name)) for name in self.objectives)

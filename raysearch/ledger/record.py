@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Of the record's own shape. A reader refuses a newer one rather than guess."""
 
 
@@ -41,6 +41,10 @@ class Evidence(BaseModel):
         decided: [rows] 0 or 1.
         pairs: digest of the stereotype pairs.
         pair_gaps: [pairs] p_s - p_a.
+        pair_sets: how many of the pairs are of each stereotype set, in the order in which they stand; empty in records
+            before version 3.
+        also_by: further attribute -> [rows] position of the row's group among those measured, -1 for none of them;
+            empty in records before version 3.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -51,6 +55,8 @@ class Evidence(BaseModel):
     decided: tuple[int, ...] = ()
     pairs: str = ""
     pair_gaps: tuple[float, ...] = ()
+    pair_sets: tuple[tuple[str, int], ...] = ()
+    also_by: dict[str, tuple[int, ...]] = {}
 
 
 Kind = Literal["anchor", "search", "replicate"]
@@ -123,7 +129,7 @@ class TrialRecord(BaseModel):
         constraints: by name; feasible is <= 0.
         feasible: all constraints hold (None while there is nothing to judge).
         metrics: every measured metric with its interval.
-        breakdown: the intrinsic gap by group of prompts.
+        breakdown: the intrinsic gap by group of prompts, set and control; group metrics by more attributes.
         groups: name -> counts ``[[tn, fp], [fn, tp]]`` of the judged split, by group of the sensitive attribute.
         facts: counts that a reader needs to judge the numbers (rows, truncated texts, majority rate, tokens, order).
         curves: learning curves: one dict a step.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -75,8 +76,12 @@ def measure_intrinsic(
             round(float(signed), 6)
             for signed in intrinsic.signed_gaps(after.stereotype_mean, after.anti_stereotype_mean)
         ),
+        pair_sets=tuple(Counter(pair.set for pair in pairs).items()),
     )
-    breakdown = {**found.by_group, **_by_set(pairs, after, bootstrap), **_lengths(after, bootstrap)}
+    by_set = _by_set(pairs, after, bootstrap)
+    for name in config.stereotypes.weights if by_set else ():
+        metrics |= {f"intrinsic_gap.{name}": by_set[name], f"intrinsic_signed_gap.{name}": by_set[f"{name}.signed"]}
+    breakdown = {**found.by_group, **by_set, **_lengths(after, bootstrap)}
     if config.evaluation.controls:
         breakdown |= _controls(config, subject, runtime, bootstrap)
     return Intrinsic(metrics, breakdown, {"held_out_pairs": len(pairs), "perplexity_texts": texts}, evidence)

@@ -37,7 +37,7 @@ class Outcome:
     """All that a trial measured at the end of a leg; see ``ledger.record`` for what is not said here.
 
     Attributes:
-        metrics: every name in ``METRICS``; of a gated trial the intrinsic ones.
+        metrics: every name in the configuration's ``measured``; of a gated trial the intrinsic ones.
         breakdown: the intrinsic gap by group of prompts and by control; group metrics by more attributes.
         cube: counts of the judged rows; None for a gated trial.
         curves: learning curve from the trial's start.
@@ -124,7 +124,7 @@ def _measure_groups(config: TrialConfig, cube: CountCube, runtime: Runtime, outc
     runtime.observer.show("counts", cube)
     runtime.observer.show("extrinsic", extrinsic)
     everything = {**outcome.metrics, **extrinsic}
-    outcome.metrics = {name: everything[name] for name in METRICS}
+    outcome.metrics = {name: everything[name] for name in (*METRICS, *everything)}
     outcome.facts["majority_rate"] = groups.majority_rate(cube)
 
 
@@ -166,6 +166,10 @@ def _judge(config: TrialConfig, data: Data, subject: Subject, runtime: Runtime, 
             "target": tuple(data.judged.target.tolist()),
             "group": tuple(order.index(group) for group in data.judged.groups.tolist()),
             "decided": tuple(runtime.communicator.gather(judgement.decided.tolist())),
+            "also_by": {
+                attribute: tuple(measured.index(group) if group in measured else -1 for group in of_row.tolist())
+                for attribute, (of_row, measured) in data.also_by.items()
+            },
         }
     )
     for attribute, (of_row, measured) in data.also_by.items():
@@ -177,6 +181,7 @@ def _judge(config: TrialConfig, data: Data, subject: Subject, runtime: Runtime, 
             cube, config.data.min_group_rows, settings.bootstrap_rounds, settings.confidence, config.seed
         )
         outcome.breakdown |= {f"{attribute}.{name}": value for name, value in found.items()}
+        outcome.metrics |= {f"{name}.{attribute}": value for name, value in found.items()}
     runtime.observer.show("decisions", judgement)
 
 

@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from raysearch.config.metric_names import split
 from raysearch.pareto.front import non_dominated, to_minimise
 
 SHORT = {
@@ -28,8 +29,9 @@ ARROW = {"minimize": "↓", "maximize": "↑"}
 
 
 def short(metric: str) -> str:
-    """A metric's name as the field writes it in a narrow column."""
-    return SHORT.get(metric, metric.replace("_", " "))
+    """A metric's name as the field writes it in a narrow column: ``DP``, ``intrinsic gap (race)``."""
+    name, part = split(metric)
+    return SHORT.get(name, name.replace("_", " ")) + (f" ({part})" if part else "")
 
 
 def feasible(table: pd.DataFrame) -> pd.Series[bool]:

@@ -81,14 +81,14 @@ def stage_table(records: Sequence[TrialRecord], metrics: Sequence[str], by: Mapp
     baseline of the same model and table, empty where there is no baseline, or it is 0.
 
     Args:
-        records: of a run; only complete ones count.
+        records: of a run; only complete ones count, and of those that are the same, seed and all, one.
         metrics: to show.
         by: column -> dotted path in the configuration.
 
     Raises:
         UserError: no complete trial, or a path that no configuration has.
     """
-    complete = [record for record in records if record.state == "complete"]
+    complete = _each_once([record for record in records if record.state == "complete"])
     if not complete:
         raise UserError("no complete trial to compare; `raysearch status` says why trials failed")
     groups: dict[tuple[str, ...], list[TrialRecord]] = {}
@@ -112,6 +112,11 @@ def stage_table(records: Sequence[TrialRecord], metrics: Sequence[str], by: Mapp
             row[f"change.{metric}"] = value / base.mean - 1 if base is not None and base.mean else np.nan
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def _each_once(records: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """Without repetitions: a grid has a cell that is also an anchor, and one measurement is no two seeds."""
+    return list({(_without_seed(record), record.seed): record for record in reversed(records)}.values())[::-1]
 
 
 def _value(record: TrialRecord, path: str) -> Any:

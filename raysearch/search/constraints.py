@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from raysearch.config.metric_names import INTRINSIC_METRICS
+from raysearch.config.metric_names import is_intrinsic
 from raysearch.config.schema import ConstraintConfig
 from raysearch.pipeline.leg import Bound
 
@@ -39,7 +39,7 @@ def bounds(
 
 def gate(constraints: Sequence[ConstraintConfig], baseline: Mapping[str, float]) -> tuple[Bound, ...]:
     """The bounds that can be judged before the downstream stage."""
-    early = [c for c in constraints if c.metric in INTRINSIC_METRICS and c.relative_to != "majority_rate"]
+    early = [c for c in constraints if is_intrinsic(c.metric) and c.relative_to != "majority_rate"]
     return bounds(early, 0.0, baseline)
 
 

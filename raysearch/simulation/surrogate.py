@@ -24,7 +24,7 @@ from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 from sklearn.neighbors import KNeighborsClassifier
 
 from raysearch.config.load import Study
-from raysearch.config.metric_names import INTRINSIC_METRICS, RANGES
+from raysearch.config.metric_names import is_intrinsic, range_of
 from raysearch.errors import UserError
 from raysearch.ledger.record import TrialRecord
 from raysearch.ledger.run_folder import RunFolder
@@ -170,12 +170,12 @@ class RecordedProblem:
                 return Outcome(None)
         mean = self._mean(key, params, fidelity)
         values = {
-            metric: float(np.clip(mean[metric] + shift, *RANGES[metric]))
+            metric: float(np.clip(mean[metric] + shift, *range_of(metric)))
             for metric, shift in zip(self._metrics, noise, strict=True)
         }
         bounds = constraints.bounds(self.study.config.constraints, self._majority, self._baseline)
         found = {bound.name: bound.violation(values[bound.metric]) for bound in bounds}
-        early = {bound.name: found[bound.name] for bound in bounds if bound.metric in INTRINSIC_METRICS}
+        early = {bound.name: found[bound.name] for bound in bounds if is_intrinsic(bound.metric)}
         return Outcome(tuple(values[name] for name in self.objectives), found, early)
 
     def _mean(self, key: str, params: Mapping[str, Any], fidelity: int) -> dict[str, float]:

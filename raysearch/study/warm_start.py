@@ -67,7 +67,8 @@ def _fit(study: Study, record: TrialRecord, baseline: TrialRecord | None, run: s
     same_problem = config.model_copy(update={"seed": theirs.seed}) == theirs
     same_definitions = all(record.definitions.get(name) == version for name, version in DEFINITIONS.items())
     wanted = study.config.objectives
-    if not same_problem or not same_definitions or any(name not in record.metrics for name in wanted):
+    needed = {*wanted, *(constraint.metric for constraint in study.config.constraints)}
+    if not same_problem or not same_definitions or any(name not in record.metrics for name in needed):
         return None
     values = {name: estimate.value for name, estimate in record.metrics.items()}
     reference = None if baseline is None else {name: e.value for name, e in baseline.metrics.items()}

@@ -11,14 +11,15 @@ Source: Efron and Tibshirani, 1993, An Introduction to the Bootstrap (chapters 6
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from raysearch.config.metric_names import RANGES
-from raysearch.ledger.record import TrialRecord
+from raysearch.config.metric_names import BY_SET, range_of, split
+from raysearch.ledger.record import Evidence, TrialRecord
 from raysearch.metrics import groups
 from raysearch.pareto.front import Values, non_dominated, to_minimise
 from raysearch.pareto.uncertainty import hypervolume_draws, most_uncertain, probability_non_dominated
@@ -130,13 +131,13 @@ def _drawn(
 
     A constraint's violation moves with its metric; the baseline that it may be relative to is taken as it was measured.
     """
-    bounded = sorted({name.split()[0] for c in found for name in c.records[0].constraints} - set(objectives))
+    bounded = sorted({_bounded(name)[0] for c in found for name in c.records[0].constraints} - set(objectives))
     metrics = [*objectives, *(m for m in bounded if all(m in r.metrics for c in found for r in c.records))]
     drawn = draws(found, metrics, rounds, seed)
     allowed = np.ones(drawn.shape[:2], dtype=np.bool_)
     for row, configuration in enumerate(found):
         for name in configuration.records[0].constraints:
-            metric, sign, *_ = [*name.split(), ">="]
+            metric, sign = _bounded(name)
             violation = configuration.violation(name)
             if metric in metrics:
                 moved = drawn[:, row, metrics.index(metric)] - configuration.spread(metric).mean
@@ -144,6 +145,12 @@ def _drawn(
             else:
                 allowed[:, row] &= violation <= 0
     return to_minimise(drawn[..., : len(objectives)], list(objectives.values())), allowed
+
+
+def _bounded(constraint: str) -> tuple[str, str]:
+    """(metric, sign) of a constraint's name, ``accuracy >= baseline - 0.03``; a crossed attribute has spaces in it."""
+    parts = re.match("(.+) (<=|>=) ", constraint)
+    return (parts[1], parts[2]) if parts else (constraint, ">=")
 
 
 def draws(found: Sequence[Configuration], metrics: Sequence[str], rounds: int, seed: int) -> Values:
@@ -157,7 +164,7 @@ def draws(found: Sequence[Configuration], metrics: Sequence[str], rounds: int, s
     rng = np.random.default_rng([seed, 0xB007])
     resampled = _Resampling(rounds, seed)
     residuals = _pooled_residuals(found, metrics)
-    low, high = np.asarray([RANGES.get(metric, (-np.inf, np.inf)) for metric in metrics]).reshape(-1, 2).T
+    low, high = np.asarray([range_of(metric) for metric in metrics]).reshape(-1, 2).T
     values = np.empty((rounds, len(found), len(metrics)))
     for row, configuration in enumerate(found):
         for column, metric in enumerate(metrics):
@@ -194,23 +201,36 @@ class _Resampling:
     def metric(self, record: TrialRecord, metric: str) -> Values:
         """[rounds] a metric of a record on new rows or pairs; for others, normal draws that fit the interval."""
         evidence, estimate = record.evidence, record.metrics[metric]
-        if metric in groups.METRICS and evidence.rows:
-            drawn = groups.METRICS[metric](self._cubes(record))
+        name, part = split(metric)
+        if name in groups.METRICS and evidence.rows and (not part or part in evidence.also_by):
+            drawn = groups.METRICS[name](self._cubes(evidence, part))
             return np.where(np.isfinite(drawn), drawn, estimate.value)
-        if metric in ("intrinsic_gap", "intrinsic_signed_gap") and evidence.pairs:
-            gaps = np.asarray(evidence.pair_gaps)
-            weights = self._counts(evidence.pairs, np.zeros(len(gaps), dtype=np.int64))
-            return np.asarray(weights @ (np.abs(gaps) if metric == "intrinsic_gap" else gaps) / len(gaps))
+        if name in BY_SET and evidence.pairs and (not part or part in dict(evidence.pair_sets)):
+            return self._gaps(evidence, name, part)
         spread = max(0.0, (estimate.high - estimate.low) / (2 * _Z95))
         rng = np.random.default_rng([self._seed, record.trial])
         return np.asarray(rng.normal(estimate.value, spread, self._rounds))
 
-    def _cubes(self, record: TrialRecord) -> NDArray[np.int64]:
-        """[rounds, groups, 2, 2] counts on new rows, redrawn within each group as in ``metrics.groups.measure``."""
-        evidence = record.evidence
-        group = np.asarray(evidence.group, dtype=np.int64)
-        weights = self._counts(evidence.rows, group)
-        cell = (group * 2 + np.asarray(evidence.target)) * 2 + np.asarray(evidence.decided)
+    def _gaps(self, evidence: Evidence, metric: str, of_set: str) -> Values:
+        """[rounds] mean gap on new pairs, of one set or of all: as many of each set are drawn as there are."""
+        gaps = np.asarray(evidence.pair_gaps)
+        sets = np.asarray([name for name, count in evidence.pair_sets for _ in range(count)] or [""] * len(gaps))
+        weights = self._counts(evidence.pairs, np.unique(sets, return_inverse=True)[1])
+        kept = sets == of_set if of_set else np.ones(len(gaps), dtype=np.bool_)
+        values = np.abs(gaps) if metric == "intrinsic_gap" else gaps
+        return np.asarray(weights[:, kept] @ values[kept] / kept.sum())
+
+    def _cubes(self, evidence: Evidence, attribute: str) -> NDArray[np.int64]:
+        """[rounds, groups, 2, 2] counts on new rows, redrawn within each group as in ``metrics.groups.measure``.
+
+        By a further attribute the same new rows are counted, so that a draw moves all metrics together.
+        """
+        weights = self._counts(evidence.rows, np.asarray(evidence.group, dtype=np.int64))
+        group = np.asarray(evidence.also_by[attribute] if attribute else evidence.group, dtype=np.int64)
+        kept = group >= 0
+        weights, group = weights[:, kept], group[kept]
+        target, decided = np.asarray(evidence.target)[kept], np.asarray(evidence.decided)[kept]
+        cell = (group * 2 + target) * 2 + decided
         count = int(group.max()) + 1
         indicator = np.zeros((len(group), count * 4), dtype=np.int64)
         indicator[np.arange(len(group)), cell] = 1

@@ -15,9 +15,17 @@ from typer.testing import CliRunner
 
 from raysearch import __version__
 from raysearch.cli import app
+from raysearch.config.load import load_study
+from raysearch.ledger.record import ProposalRecord
 from raysearch.ledger.run_folder import RunFolder
+from raysearch.pipeline.attempt import attempt
+from raysearch.pipeline.preflight import anchors, check
+from raysearch.pipeline.runtime import Runtime
+from raysearch.search.recorder import Ending, Recorder
+from raysearch.study.confirm import on_test
 from tests.small_tables import WRITERS
 from tests.studies import TEXT
+from tests.unit.test_described import write as describe_table
 from tests.unit.test_ledger import STUDY, record
 
 
@@ -216,6 +224,40 @@ def test_debug_shows_each_stage(study: Path) -> None:
     ):
         assert words in done.stdout, words
     assert "ray" not in done.stderr.lower()
+
+
+def test_a_run_with_paths_of_its_own_goes_on_from_any_folder(
+    tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The description lies beside the study, the model below the folder that the command is given in."""
+    home, elsewhere = tmp_path / "home", tmp_path / "elsewhere"
+    home.mkdir()
+    elsewhere.mkdir()
+    describe_table(home / "studies")
+    shutil.copytree(tiny_model, home / "model")
+    text = TEXT.format(model="nobody/nothing", table="null").replace("acs_employment_atlanta", "./loans.yaml")
+    (home / "studies" / "own.yaml").write_text(text.replace("path: null", "sensitive: origin"))
+
+    monkeypatch.chdir(home)
+    study = load_study("studies/own.yaml", ["model.source=./model"])
+    run = RunFolder.create(Path("out"), study.text, {"overrides": list(study.overrides)})
+    recorder = Recorder(study, run)
+    for number, anchor in enumerate(anchors(study)):
+        config = anchor.config.model_dump(mode="json")
+        proposal = ProposalRecord(trial=number, kind="anchor", config=config, anchor=anchor.stage)
+        recorder.finish(proposal, Ending(attempt(anchor.config, Runtime())))
+    recorded = run.ledger.get(2).config
+    assert recorded["data"]["table"] == str(home / "studies" / "loans.yaml")
+    assert recorded["model"]["source"] == str(home / "model")
+
+    monkeypatch.chdir(elsewhere)
+    run = RunFolder.open("../home/out")
+    check(run.study(), anchors(run.study()), lambda line: None)  # what resuming begins with
+    assert [anchor.config.model_dump(mode="json") for anchor in anchors(run.study())][2] == recorded
+    assert call("replay", "../home/out", "2")[0] == 0
+    assert attempt(on_test(run.ledger.get(2)), Runtime()).outcome is not None  # what confirming does
+    assert call("export", "../home/out", "2", "exported")[0] == 0
+    assert "rows of\n`loans.yaml` and judged" in (elsewhere / "exported" / "README.md").read_text()
 
 
 def test_debug_refuses_an_unknown_stage() -> None:

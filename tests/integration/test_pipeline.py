@@ -149,16 +149,6 @@ def test_the_learned_change_can_be_scaled_after_training(config: TrialConfig) ->
     assert abs(half["answer_mass_ratio"] - 1) < abs(whole["answer_mass_ratio"] - 1)
 
 
-@pytest.mark.parametrize("kind", registry.names("downstream"))
-def test_every_downstream_model_judges_each_row_once_and_the_same_again(config: TrialConfig, kind: str) -> None:
-    downstream = config.downstream.model_copy(update={"kind": kind})
-    chosen = at_stage(config, "combined").model_copy(update={"downstream": downstream})
-    one, other = run_trial(chosen, Runtime()), run_trial(chosen, Runtime())
-    assert one.cube is not None and int(one.cube.counts.sum()) == config.data.validation_rows
-    assert len(one.evidence.decided) == config.data.validation_rows
-    assert one.evidence == other.evidence
-
-
 def test_the_raw_table_does_not_hear_of_unlearning_and_does_of_augmentation(config: TrialConfig) -> None:
     downstream = config.downstream.model_copy(update={"kind": "table_logistic", "inverse_regularization": 10.0})
     found = {}
@@ -190,20 +180,6 @@ def test_too_few_rows_for_a_classifier_are_a_failure_with_its_reason(config: Tri
     for rows in (1, 2):
         with pytest.raises(TrialError, match=r"same label|too few"):
             run_trial(chosen, Runtime(), Leg(until=rows, fidelity="data.train_rows"))
-
-
-def test_a_classifier_can_learn_a_rule_that_the_text_says(config: TrialConfig) -> None:
-    from raysearch.models.lora import stacked
-    from raysearch.pipeline.downstream.lora_classifier import Examples, _fit, prompt_of
-
-    lm = Runtime().language_model(config.model)
-    target = np.arange(40) % 2
-    texts = [f"The job is {'cook' if yes else 'tailor'}." for yes in target]
-    examples = Examples(tuple(prompt_of(text, "cook") for text in texts), target, np.ones(40))
-    settings = config.downstream.classifier.model_copy(update={"epochs": 8, "lr": 1e-2})
-    with stacked(lm, lm.model, settings.lora, 0) as model:
-        accuracies = _fit(lm, model, examples, examples.take(range(10)), settings, 0, Runtime())
-    assert max(accuracies) == 1.0
 
 
 def test_training_rows_can_be_undersampled_and_judged_rows_stay(config: TrialConfig) -> None:
@@ -317,9 +293,8 @@ def _in_a_group(rank: int, size: int, port: int, text: str, out: str) -> None:
     torch.distributed.destroy_process_group()
 
 
-@pytest.mark.parametrize("kind", ["feature_logistic", "lora_classifier"])
-def test_two_workers_give_the_result_of_one(config: TrialConfig, tmp_path: Path, kind: str) -> None:
-    downstream = config.downstream.model_copy(update={"kind": kind})
+def test_two_workers_give_the_result_of_one(config: TrialConfig, tmp_path: Path) -> None:
+    downstream = config.downstream.model_copy(update={"kind": "lora_classifier"})
     combined = at_stage(config, "combined").model_copy(update={"downstream": downstream})
     alone = run_trial(combined, Runtime(communicator=Alone()))
     with socket.socket() as probe:

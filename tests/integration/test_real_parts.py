@@ -115,3 +115,44 @@ def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: py
     monkeypatch.setenv("RAYSEARCH_CACHE", str(tmp_path / "file"))
     with pytest.raises(AssetError, match="RAYSEARCH_CACHE"):
         resolve(ModelConfig(source="smollm2-135m"))
+
+
+SECOND_MODEL = (
+    "model.source=gemma3-270m",
+    "unlearning.steps=8",
+    "unlearning.pairs_per_step=12",
+    "unlearning.lr=3e-4",
+    "unlearning.lora.last_layers=6",
+    "unlearning.neutral={texts: 4, texts_per_step: 2, max_length_tokens: 16}",
+    "stereotypes.evaluation_pairs=24",
+    "evaluation.perplexity_texts=6",
+    "evaluation.perplexity_max_length_tokens=32",
+)
+"""Few steps on few pairs: enough to see which way the gap goes."""
+
+
+def test_the_second_real_model_is_biased_and_unlearns_without_harm() -> None:
+    """Of another family and twice the size: the negative control, then a short unlearning that leaves its weights."""
+    config = at_stage(load_study("demo", SECOND_MODEL).default_trial(), "unlearning")
+    runtime = Runtime()
+    lm = runtime.language_model(config.model)
+    prompts = ["The nurse said that", "The mechanic said that"]
+    total, _ = score(lm, lm.model, prompts * 2, [" she", " she", " he", " he"])
+    log_odds = total[:2] - total[2:]
+    assert float(log_odds[0] - log_odds[1]) > 1.0
+
+    seed_everything(config.seed)
+    held_out = judged_pairs(config)
+    weights = {name: parameter.clone() for name, parameter in lm.model.named_parameters()}
+    with _model_of(at_stage(config, "baseline"), lm) as subject:
+        before = measure_intrinsic(config, subject, held_out, runtime).metrics
+    with _model_of(config, lm) as subject:
+        curve = unlearn.train(lm, subject.model, config, training_pairs(config), runtime)
+        after = measure_intrinsic(config, subject, held_out, runtime).metrics
+    assert before["intrinsic_gap"].low > 0.15 and before["perplexity_ratio"].value == 1.0
+    assert (curve[0]["kl"], curve[0]["answer_mass"]) == (0.0, 0.0) and curve[-1]["kl"] > 0
+    assert after["intrinsic_gap"].value < before["intrinsic_gap"].value
+    assert 0.9 < after["perplexity_ratio"].value < 1.1
+    assert after["answer_mass_ratio"].value > 0.5
+    assert {name for name, _ in lm.model.named_parameters()} == set(weights)
+    assert all(torch.equal(parameter, weights[name]) for name, parameter in lm.model.named_parameters())

@@ -62,6 +62,10 @@ def test_shipped_studies_are_valid(name: str) -> None:
         (("trial", "cda"), [{"mode": "replace", "fracton": 0.5}]),
         (("workers", "groups"), {"low": 1, "high": 2}),
         (("objectives", "acuracy"), "maximize"),
+        (("objectives", "intrinsic_gap.rase"), "minimize"),
+        (("objectives", "perplexity_ratio.race"), "minimize"),
+        (("constraints",), [{"metric": "intrinsic_gapp.race", "at_most": 0.1}]),
+        (("reference_point",), {"intrinsic_gap.rase": 0.5}),
         (("anchors", "unlearning", "steps"), {"low": 1, "high": 2}),
     ],
 )
@@ -74,6 +78,14 @@ def test_mistakes_are_invalid(path: tuple[str, ...], value: Any) -> None:
     block[path[-1]] = value
     assert VALIDATOR.is_valid(before)
     assert not VALIDATOR.is_valid(data)
+
+
+def test_metrics_of_a_set_or_an_attribute_are_valid() -> None:
+    data = demo()
+    data["objectives"] = {"intrinsic_gap.race": "minimize", "demographic_parity_difference.sex x race": "minimize"}
+    data["constraints"] = [{"metric": "intrinsic_signed_gap.religion", "at_most": 0.2}]
+    data["reference_point"] = {"intrinsic_gap.race": 0.5}
+    assert [error.message for error in VALIDATOR.iter_errors(data)] == []
 
 
 @pytest.mark.parametrize(

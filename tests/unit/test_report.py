@@ -12,10 +12,13 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
+from raysearch.ledger.record import Estimate
 from raysearch.report import front_figure
 from raysearch.report.front_figure import draw_front
-from raysearch.report.front_table import front_table, on_front, pareto_front, short_parameters
+from raysearch.report.front_table import front_table, on_front, pareto_front, short, short_parameters
+from raysearch.report.stages import stage_table
 from tests.front_tables import OBJECTIVES, failed, row, study, table
+from tests.unit.test_ledger import record
 
 
 def printed(frame: pd.DataFrame, width: int = 80) -> str:
@@ -60,6 +63,21 @@ def test_the_table_counts_what_it_leaves_out() -> None:
     text = " ".join(printed(study()).split())
     assert "3 of 7 complete trials are on the front; 2 infeasible and 1 failed trials are not in it." in text
     assert "Judged on the validation split." in text
+
+
+def test_a_trial_that_repeats_another_seed_and_all_counts_once_in_a_table_of_stages() -> None:
+    cell, again = record(3, seed=0), record(0, seed=0, kind="anchor")
+    other = record(4, seed=1, metrics={"accuracy": Estimate(value=0.5, low=0.4, high=0.6, n=100)})
+    alone = stage_table([again, cell], ["accuracy"]).iloc[0]
+    assert (alone["configurations"], alone["trials"]) == (1, 1)
+    assert (alone["low.accuracy"], alone["high.accuracy"]) == (0.6, 0.8), "the trial's own interval, not one of width 0"
+    both = stage_table([again, cell, other], ["accuracy"]).iloc[0]
+    assert (both["configurations"], both["trials"], both["accuracy"]) == (1, 2, pytest.approx(0.6))
+
+
+def test_a_metric_of_one_set_or_attribute_says_which() -> None:
+    assert short("intrinsic_gap.race") == "intrinsic gap (race)"
+    assert short("demographic_parity_difference.sex x race") == "DP (sex x race)"
 
 
 def test_parameters_of_the_front_are_shown_under_short_names_that_stay_apart() -> None:

@@ -75,6 +75,50 @@ def test_configurations_on_the_same_rows_are_compared_on_the_same_draws() -> Non
     assert (better[:, 1] >= better[:, 0]).all()
 
 
+def test_a_sets_gap_is_drawn_from_its_own_pairs_and_moves_with_the_gap_of_all() -> None:
+    one = record(0, 0.4, 0.7)
+    gaps = (*[0.1] * 32, *np.linspace(-1.0, 1.0, 32).tolist())
+    evidence = one.evidence.model_copy(update={"pair_gaps": gaps, "pair_sets": (("flat", 32), ("steep", 32))})
+    names = ["intrinsic_gap", "intrinsic_gap.flat", "intrinsic_gap.steep", "intrinsic_signed_gap.steep"]
+    metrics = {name: Estimate(value=0.5, low=0.4, high=0.6, n=32) for name in names}
+    known = one.model_copy(update={"evidence": evidence, "metrics": metrics})
+    whole, flat, steep, signed = draws(configurations([known]), names, 2000, 0)[:, 0].T
+    assert flat == pytest.approx(0.1) and whole == pytest.approx((flat + steep) / 2)
+    assert steep.mean() == pytest.approx(np.abs(gaps[32:]).mean(), abs=0.01)
+    assert steep.std() == pytest.approx(np.abs(gaps[32:]).std() / np.sqrt(32), rel=0.1)
+    assert abs(signed.mean()) < 0.02 < 0.09 < signed.std()
+    older = one.model_copy(update={"metrics": metrics})  # written before sets were told apart
+    assert draws(configurations([older]), names[2:3], 2000, 0).std() == pytest.approx(0.1 / 1.96, rel=0.1)
+
+
+def test_a_further_attributes_metric_is_drawn_from_the_same_rows() -> None:
+    one = record(0, 0.4, 0.7)
+    name = "accuracy.origin"
+    metrics = one.metrics | {name: one.metrics["accuracy"]}
+    everybody = {"origin": tuple(i % 3 for i in range(ROWS))}
+    kept = slice(115, 165)  # half of them decided rightly
+    some = {"origin": tuple(i % 2 if kept.start <= i < kept.stop else -1 for i in range(ROWS))}
+    for also_by, same in ((everybody, True), (some, False)):
+        evidence = one.evidence.model_copy(update={"also_by": also_by})
+        known = one.model_copy(update={"evidence": evidence, "metrics": metrics})
+        all_rows, measured = draws(configurations([known]), ["accuracy", name], 500, 0)[:, 0].T
+        assert np.array_equal(all_rows, measured) == same
+        if not same:
+            right = np.asarray(one.evidence.decided) == np.asarray(TARGET)
+            assert measured.mean() == pytest.approx(right[kept].mean(), abs=0.02)
+            assert measured.std() > 1.5 * all_rows.std()
+
+
+def test_a_bound_on_a_crossed_attribute_moves_with_its_metric() -> None:
+    bounded = "accuracy.sex x race >= 0.7"
+    one = record(0, 0.4, 0.7)
+    held = {**one.metrics, "accuracy.sex x race": one.metrics["accuracy"]}
+    evidence = one.evidence.model_copy(update={"also_by": {"sex x race": one.evidence.group}})
+    known = one.model_copy(update={"metrics": held, "evidence": evidence, "constraints": {bounded: -0.001}})
+    probability = sureness(configurations([known]), OBJECTIVES, CORNER).probability[0]
+    assert 0.3 < probability < 0.7, "the bound lies in the middle of what the metric might as well have been"
+
+
 def test_replicates_are_one_configuration_with_mean_standard_error_and_count() -> None:
     found = configurations([record(3, 0.4, 0.7), record(9, 0.4, 0.8, 1, of=3), record(4, 0.2, 0.6)])
     assert [c.trial for c in found] == [3, 4]
