@@ -11,99 +11,19 @@ stretches.
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
-import pickle
-import platform
 import sys
 import tempfile
 import time
-import uuid
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from raysearch.config.load import Study, load_study
-from raysearch.config.metric_names import METRICS
-from raysearch.ledger.record import TrialRecord
+from benchmarks.stand_ins import Clock, SleepingPool, machine
+from raysearch.config.load import load_study
 from raysearch.ledger.run_folder import RunFolder
-from raysearch.metrics.groups import CountCube
-from raysearch.metrics.measurement import Measurement
-from raysearch.pipeline.attempt import Attempt
-from raysearch.pipeline.trial import Outcome
-from raysearch.workers.pool import WorkerPool
-
-
-def made_up_attempt() -> bytes:
-    """A whole result, of the size of a real one."""
-    cube = CountCube(("female", "male"), np.full((2, 2, 2), 20))
-    metrics = {name: Measurement(0.5, 0.4, 0.6, 160) for name in METRICS}
-    curve = [{"step": step + 1.0, "loss": 1.0, "lr": 0.01, "grad_norm": 1.0} for step in range(18)]
-    facts: dict[str, Any] = {"majority_rate": 0.5}
-    return pickle.dumps(Attempt(Outcome(metrics, {}, cube, curve, facts, costs_s={"total": 1.0})))
-
-
-class Sleepers:
-    """As many slots as a study has groups; each sleeps for a trial."""
-
-    def __init__(self, dispatcher: str, namespace: str, names: list[str], sleep_s: float, result: bytes) -> None:
-        import ray
-
-        self._dispatcher = ray.get_actor(dispatcher, namespace=namespace)
-        self._names, self._sleep_s, self._result = names, sleep_s, result
-
-    async def run(self) -> None:
-        await asyncio.gather(*(self._slot(name) for name in self._names))
-
-    async def _slot(self, name: str) -> None:
-        epoch = await self._dispatcher.join.remote(name)
-        while not await self._dispatcher.stopping.remote():
-            work = await self._dispatcher.take.remote(name, epoch, 5.0)
-            if work is not None:
-                await asyncio.sleep(self._sleep_s)
-                await self._dispatcher.finish.remote(name, epoch, work.number, self._result, True)
-
-
-class SleepingPool(WorkerPool):
-    """The study's pool with sleepers in place of Ray Train's groups."""
-
-    sleep_s = 1.0
-
-    def start(self) -> None:
-        import ray
-
-        from raysearch.workers.dispatcher import Dispatcher
-
-        names = [f"group-{index}" for index in range(self._config.groups)]
-        self.dispatcher_name = f"sleep-{uuid.uuid4().hex[:8]}"
-        options = {"name": self.dispatcher_name, "num_cpus": 0, "max_concurrency": 1000}
-        self._dispatcher = ray.remote(Dispatcher).options(**options).remote(names)
-        sleepers = ray.remote(Sleepers).options(num_cpus=0)
-        self._sleepers = sleepers.remote(self.dispatcher_name, self.namespace, names, self.sleep_s, made_up_attempt())
-        self._sleepers.run.remote()
-
-
-class Clock:
-    """Notes when each trial was recorded."""
-
-    def __init__(self) -> None:
-        self.times: list[float] = []
-
-    def say(self, text: str) -> None: ...
-
-    def started(self, run: RunFolder, study: Study, total: int, done: int) -> None: ...
-
-    def working(self, groups: dict[str, Any]) -> None: ...
-
-    def reached(self, trial: int, fidelity: int) -> None: ...
-
-    def finished(self, record: TrialRecord) -> None:
-        self.times.append(time.monotonic())
-        if len(self.times) % 200 == 0:
-            print(f"{len(self.times)} trials recorded", file=sys.__stderr__, flush=True)
 
 
 def main() -> int:
@@ -135,9 +55,8 @@ def main() -> int:
     stretches = [part for part in np.array_split(middle, 10) if len(part) > 1]
     parts = [(part[-1] - part[0]) / (len(part) - 1) / ideal - 1 for part in stretches]
     low, high = np.quantile(parts, [0.25, 0.75])
-    machine = f"{platform.machine()}, {platform.system()}, Python {platform.python_version()}"
     facts = {
-        "machine": machine,
+        "machine": machine(),
         "trials": arguments.trials,
         "slots": arguments.slots,
         "queued": arguments.queued,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, PositiveFloat, field_validator, model_validator
 
 from raysearch import registry
 from raysearch.config.block import Block, known
@@ -285,6 +285,13 @@ class WorkersConfig(Block):
     """Processes that share one trial: data parallel over gloo (CPU) or NCCL (GPU)."""
     cpus_per_worker: int = Field(default=1, ge=1)
     gpus_per_worker: float = Field(default=0.0, ge=0.0)
+    """A fraction below 1 lets as many groups of one worker share a GPU; from 1 on a whole number."""
+    accelerator_type: str | None = Field(default=None, pattern=r"^[A-Za-z0-9-]+$")
+    """Only GPUs of this kind, as Ray names them: A10G, L4, A100, H100, ...; needs gpus_per_worker."""
+    resources: dict[str, PositiveFloat] = Field(default_factory=dict)
+    """Further Ray resources of each worker, such as a cluster's nodes declare: `{big_disk: 1}`."""
+    label_selector: dict[str, str] = Field(default_factory=dict)
+    """Only nodes with these Ray labels: `{market: spot}`; `!spot` and `in(spot, reserved)` are understood, too."""
     max_restarts: int = Field(default=10, ge=0)
     """How often a lost group is started again, beginning anew after a time-out; without a group the study stops, to be
     resumed."""
@@ -295,6 +302,32 @@ class WorkersConfig(Block):
     """A trial that takes longer, from rung to rung, fails, and its group starts anew; None sets no limit."""
     checkpoint_every_s: float = Field(default=60.0, gt=0.0)
     """So often unlearning saves its state, from which an interrupted trial goes on."""
+    fresh_group_per_trial: bool = False
+    """A group's processes end after each trial (between rungs, too) and new ones start: some seconds a trial, for
+    libraries that leave something behind. The numbers are the same. Not counted as a restart."""
+
+    @model_validator(mode="after")
+    def _gpus_can_be_shared_out(self) -> WorkersConfig:
+        gpus = self.gpus_per_worker
+        if gpus > 1 and not gpus.is_integer():
+            raise ValueError(f"gpus_per_worker: {gpus:g} is more than one GPU and not a whole number; Ray needs one")
+        if 0 < gpus < 1 and self.workers_per_group > 1:
+            raise ValueError(
+                f"gpus_per_worker: with {gpus:g} the {self.workers_per_group} workers of a group may share a GPU, over "
+                "which NCCL refuses to talk. Use gpus_per_worker: 1, or workers_per_group: 1 and more groups"
+            )
+        if self.accelerator_type is not None and gpus == 0:
+            raise ValueError(
+                f"accelerator_type: {self.accelerator_type} is a kind of GPU and gpus_per_worker is 0. "
+                "Set gpus_per_worker, or choose nodes by resources or label_selector"
+            )
+        own = sorted({"CPU", "GPU", "memory", "object_store_memory"} & set(self.resources))
+        if own:
+            raise ValueError(
+                f"resources: {own[0]} is not a resource of a cluster's own. "
+                "CPUs and GPUs are cpus_per_worker and gpus_per_worker"
+            )
+        return self
 
 
 class StudyConfig(Block):

@@ -109,4 +109,5 @@ def fully_trained(lm: LanguageModel, lora: LoraConfig) -> Iterator[FullUpdate]:
         yield wrapped
     finally:
         wrapped.restore()
+        lm.model.zero_grad(set_to_none=True)  # as large as the weights, and of no use to the next trial
         lm.model.requires_grad_(False).eval()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import os
 import platform
 import resource
 import time
@@ -29,7 +31,7 @@ class Attempt:
         outcome: what was measured; None when it failed.
         reason: why it failed.
         detail: the error's own words.
-        execution: processes, threads, device, host, memory.
+        execution: processes, threads, device, host, process, memory.
         versions: of what decides numbers.
         costs_s: seconds by stage of an attempt that failed; an outcome has its own.
         spoiled: the error was not one that every process of a group meets alike, so the group must start anew.
@@ -60,7 +62,15 @@ def attempt(config: TrialConfig, runtime: Runtime, leg: Leg = WHOLE) -> Attempt:
         if spoiled:
             runtime.reset()
     costs = {"total": time.perf_counter() - start} if outcome is None else {}
+    _release(runtime)
     return Attempt(outcome, reason, detail, execution(runtime), versions(), spoiled, costs)
+
+
+def _release(runtime: Runtime) -> None:
+    """Gives a trial's memory back now: objects that refer to each other stay until Python happens to look for them."""
+    gc.collect()
+    if runtime.device.type == "cuda":
+        torch.cuda.empty_cache()  # other groups may share the device
 
 
 def execution(runtime: Runtime) -> dict[str, Any]:
@@ -72,6 +82,7 @@ def execution(runtime: Runtime) -> dict[str, Any]:
         "device": torch.cuda.get_device_name(runtime.device) if runtime.device.type == "cuda" else runtime.device.type,
         "host": platform.node(),
         "machine": platform.machine(),
+        "process": os.getpid(),
         "peak_memory_gib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2),
     }
 

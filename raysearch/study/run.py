@@ -163,9 +163,7 @@ def search(
     """
     import ray
 
-    from raysearch.search.searcher import ParetoSearcher
     from raysearch.study.agenda import agenda, optuna_study
-    from raysearch.study.driver import Driver
     from raysearch.study.warm_start import kept
 
     todo = agenda(study, run, asked)
@@ -176,20 +174,10 @@ def search(
     start_ray(study, address, listener)
     pool = make_pool(study.config.workers, (run.path / "ray").resolve())
     pool.start()  # first of all: the groups come up while the rest is put in order
-    driver = Driver(study, run, pool, listener)
-    searcher = ParetoSearcher(
-        optuna_of_run,
-        study.space,
-        todo,
-        driver,
-        study.config.workers.groups + study.config.workers.queued,
-        {"dispatcher": pool.dispatcher_name, "namespace": pool.namespace},
-        study.config.search.sampler.constraints == "told",
-    )
-    driver.searcher = searcher
+    searcher, driver = at_work(study, run, todo, optuna_of_run, pool, listener)
     try:
         with watch(pool, listener):
-            _tune(searcher, driver, run)
+            walk_through(searcher, driver, run)
     finally:
         lost = not pool.alive()
         searcher.abandon("the study was stopped before the trial finished")
@@ -203,7 +191,36 @@ def search(
         raise KeyboardInterrupt
 
 
-def _tune(searcher: Any, driver: Any, run: RunFolder) -> None:
+def at_work(
+    study: Study, run: RunFolder, todo: Any, optuna_of_run: Any, pool: WorkerPool, listener: Listener
+) -> tuple[Any, Any]:
+    """The searcher and the driver of a search, who know each other.
+
+    Args:
+        study: what is searched.
+        run: its folder.
+        todo: its agenda.
+        optuna_of_run: Optuna's study.
+        pool: the worker groups, started.
+        listener: hears of progress.
+    """
+    from raysearch.search.searcher import ParetoSearcher
+    from raysearch.study.driver import Driver
+
+    driver = Driver(study, run, pool, listener)
+    driver.searcher = ParetoSearcher(
+        optuna_of_run,
+        study.space,
+        todo,
+        driver,
+        study.config.workers.groups + study.config.workers.queued,
+        {"dispatcher": pool.dispatcher_name, "namespace": pool.namespace},
+        study.config.search.sampler.constraints == "told",
+    )
+    return driver.searcher, driver
+
+
+def walk_through(searcher: Any, driver: Any, run: RunFolder) -> None:
     """Runs Ray Tune to the end of the search. Its own files go to RUN/ray; nothing of ours is read from them."""
     os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
     os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "86400")  # of Tune's own state, which nobody restores from

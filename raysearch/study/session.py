@@ -7,12 +7,13 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from raysearch.config.load import Study
+from raysearch.config.schema import WorkersConfig
 from raysearch.errors import UserError
 from raysearch.study.listener import Listener
 
@@ -24,7 +25,7 @@ def start_ray(study: Study, address: str | None, listener: Listener) -> None:
     """Starts Ray on this machine, or joins a cluster.
 
     Raises:
-        UserError: no cluster at the address.
+        UserError: no cluster at the address, or this machine has not the kind of GPU that is asked for.
     """
     import ray
 
@@ -43,16 +44,35 @@ def start_ray(study: Study, address: str | None, listener: Listener) -> None:
     there = int(ray.cluster_resources().get("CPU", 0))  # type: ignore[no-untyped-call]
     if there < cpus:
         listener.say(f"the cluster has {there} CPUs and the study asks for {cpus}: groups wait until more join")
+    lacking = _lacking(workers, ray.nodes())  # type: ignore[no-untyped-call]
+    if lacking and address is None:
+        ray.shutdown()
+        raise UserError(f"workers: this machine has no {lacking[0]}. Leave it out, or give --address of a cluster.")
+    if lacking:
+        listener.say(f"no node of the cluster has {', '.join(lacking)}: groups wait until one joins")
+
+
+def _lacking(workers: WorkersConfig, nodes: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What is asked for and no living node has, in words. Of a label only the key: Ray knows what values fit."""
+    kinds = [] if workers.accelerator_type is None else [f"accelerator_type:{workers.accelerator_type}"]
+    alive = [node for node in nodes if node["Alive"]]
+    resources = {name for node in alive for name in node["Resources"]}
+    labels = {name for node in alive for name in node["Labels"]}
+    return [
+        *(f"resource '{name}'" for name in [*workers.resources, *kinds] if name not in resources),
+        *(f"label '{name}'" for name in workers.label_selector if name not in labels),
+    ]
 
 
 def check_place(study: Study, address: str | None) -> None:
     """Checks what can be known of the place before Ray starts.
 
     Raises:
-        UserError: nothing answers at the address, or this machine has not the GPUs.
+        UserError: nothing answers at the address, or this machine has not what the groups ask for.
     """
     if address is None:
         _check_gpus(study)
+        _check_kinds(study)
     else:
         _check_address(address)
 
@@ -82,6 +102,17 @@ def _check_gpus(study: Study) -> None:
             f"workers: {workers.groups} groups x {workers.workers_per_group} x {workers.gpus_per_worker:g} GPUs need "
             f"{needed:g}; this machine has {available}. Lower gpus_per_worker, or give --address of a cluster."
         )
+
+
+def _check_kinds(study: Study) -> None:
+    """Ray would wait for ever for a node of a kind that only a cluster has."""
+    workers = study.config.workers
+    for setting, asked in (("resources", workers.resources), ("label_selector", workers.label_selector)):
+        if asked:
+            raise UserError(
+                f"workers.{setting}: {', '.join(asked)}: Ray on this machine alone has no nodes to choose from. "
+                f"Give --address of a cluster whose nodes have it, or leave {setting} out."
+            )
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import faulthandler
 import logging
 import pickle
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,14 +22,17 @@ from ray.train import FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchConfig, TorchTrainer, get_device
 
 from raysearch.config.schema import TrialConfig, WorkersConfig
-from raysearch.pipeline.attempt import attempt
+from raysearch.pipeline.attempt import Attempt, attempt
 from raysearch.pipeline.communicator import Alone, ProcessGroup
+from raysearch.pipeline.leg import Leg
 from raysearch.pipeline.runtime import Runtime
 from raysearch.workers.dispatcher import Work
 
 _IDLE_S = 20.0
 """An idle rank 0 speaks to its peers this often: a broadcast that waits for long looks like a lost peer to gloo."""
 _PROGRESS_EVERY_S = 0.5
+
+Attempting = Callable[[TrialConfig, Runtime, Leg], Attempt]
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,7 @@ class GroupPlan:
         workers: processes and resources.
         storage: folder for Ray Train's own files.
         environment: variables for every worker process.
+        run: what the processes do with a leg; benchmarks and tests put something else in its place.
     """
 
     name: str
@@ -51,16 +55,23 @@ class GroupPlan:
     workers: WorkersConfig
     storage: Path
     environment: dict[str, str]
+    run: Attempting = attempt
 
 
 def host(plan: GroupPlan) -> None:
-    """Holds a group to its end: ``fit`` lasts as long as the group. Tells the dispatcher when it is gone for good."""
+    """Holds a group to its end: ``fit`` lasts as long as its processes. Tells the dispatcher when it is gone for good.
+
+    Where each trial has processes of its own, ``fit`` lasts as long as a trial and is called again; what that costs in
+    ``max_restarts`` is nothing, as Ray Train counts failures of one ``fit``.
+    """
     dispatcher = ray.get_actor(plan.dispatcher, namespace=plan.namespace)
     timed_out = life = 0
     while True:
         life += 1
         try:
             trainer(plan, life).fit()
+            if plan.workers.fresh_group_per_trial and not ray.get(dispatcher.stopping.remote()):
+                continue
             why = "it ended"
         except Exception as error:
             logging.getLogger(__name__).exception("group %s", plan.name)
@@ -77,23 +88,32 @@ def host(plan: GroupPlan) -> None:
 
 def trainer(plan: GroupPlan, life: int = 1) -> TorchTrainer:
     """The Ray Train trainer of a group; ``life`` counts those that the group has had."""
-    gpu = plan.workers.gpus_per_worker > 0
-    per_worker: dict[str, float] = {"CPU": plan.workers.cpus_per_worker}
-    if gpu:
-        per_worker["GPU"] = plan.workers.gpus_per_worker
     return TorchTrainer(
         work_loop,
         train_loop_config={"plan": plan},
-        torch_config=TorchConfig(backend="nccl" if gpu else "gloo"),
-        scaling_config=ScalingConfig(
-            num_workers=plan.workers.workers_per_group, use_gpu=gpu, resources_per_worker=per_worker
-        ),
+        torch_config=TorchConfig(backend="nccl" if plan.workers.gpus_per_worker > 0 else "gloo"),
+        scaling_config=scaling(plan.workers),
         run_config=RunConfig(
             name=f"{plan.name}-{life}",
             storage_path=str(plan.storage),
             failure_config=FailureConfig(max_failures=plan.workers.max_restarts),
             worker_runtime_env={"env_vars": plan.environment},  # type: ignore[call-arg]  # its types are the old API's
         ),
+    )
+
+
+def scaling(workers: WorkersConfig) -> ScalingConfig:
+    """How many processes a group has, and where Ray may place them."""
+    gpu = workers.gpus_per_worker > 0
+    per_worker: dict[str, float] = {"CPU": workers.cpus_per_worker, **workers.resources}
+    if gpu:
+        per_worker["GPU"] = workers.gpus_per_worker
+    return ScalingConfig(
+        num_workers=workers.workers_per_group,
+        use_gpu=gpu,
+        resources_per_worker=per_worker,
+        accelerator_type=workers.accelerator_type,
+        label_selector=workers.label_selector or None,  # type: ignore[call-arg]  # its types are the old API's
     )
 
 
@@ -143,7 +163,7 @@ def _time_limit(timeout_s: float | None) -> Iterator[None]:
 
 
 def work_loop(config: dict[str, Any]) -> None:
-    """Runs on every worker of a group until the dispatcher stops.
+    """Runs on every worker of a group until the dispatcher stops, or, with fresh groups, for one trial.
 
     Raises:
         RuntimeError: a trial met an error that its peers may not have met; Ray Train then restarts the group.
@@ -173,8 +193,10 @@ def work_loop(config: dict[str, Any]) -> None:
         if work is None:
             continue
         with _time_limit(work.leg.timeout_s):
-            done = attempt(TrialConfig.model_validate(work.config), runtime, work.leg)
+            done = plan.run(TrialConfig.model_validate(work.config), runtime, work.leg)
         if rank0 or done.spoiled:
             ray.get(dispatcher.finish.remote(plan.name, epoch, work.number, pickle.dumps(done), done.final))
         if done.spoiled and group.size > 1:
             raise RuntimeError(f"trial {work.number}: {done.detail}")
+        if plan.workers.fresh_group_per_trial:
+            return

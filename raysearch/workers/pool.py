@@ -13,8 +13,9 @@ from typing import Any
 import ray
 
 from raysearch.config.schema import WorkersConfig
+from raysearch.pipeline.attempt import attempt
 from raysearch.workers.dispatcher import Dispatcher, GroupState, Result, Work
-from raysearch.workers.group import GroupPlan, host
+from raysearch.workers.group import Attempting, GroupPlan, host
 
 _ANSWER_S = 10.0
 _PASSED_ON = ("RAYSEARCH_CACHE", "HF_HOME", "HF_TOKEN", "HF_HUB_OFFLINE", "TOKENIZERS_PARALLELISM")
@@ -26,11 +27,13 @@ class WorkerPool:
     Args:
         config: groups, processes, resources.
         storage: folder for Ray Train's files.
+        run: what the groups do with a trial.
     """
 
-    def __init__(self, config: WorkersConfig, storage: Path) -> None:
+    def __init__(self, config: WorkersConfig, storage: Path, run: Attempting = attempt) -> None:
         self._config = config
         self._storage = storage
+        self._run = run
         self.namespace = ray.get_runtime_context().namespace
         self.dispatcher_name = f"raysearch-dispatcher-{uuid.uuid4().hex[:8]}"
         self._dispatcher: Any = None
@@ -45,7 +48,9 @@ class WorkerPool:
             ray.remote(Dispatcher).options(name=self.dispatcher_name, num_cpus=0, max_concurrency=1000).remote(names)
         )
         for name in names:
-            plan = GroupPlan(name, self.dispatcher_name, self.namespace, self._config, self._storage, environment)
+            plan = GroupPlan(
+                name, self.dispatcher_name, self.namespace, self._config, self._storage, environment, self._run
+            )
             thread = threading.Thread(target=host, args=(plan,), name=f"raysearch-{name}", daemon=True)
             thread.start()
             self._hosts.append(thread)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import pickle
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,10 +11,12 @@ import pytest
 
 from raysearch.config.metric_names import INTRINSIC_METRICS
 from raysearch.config.schema import TrialConfig
+from raysearch.pipeline.attempt import attempt
 from raysearch.pipeline.leg import Bound, Leg, rungs_of
 from raysearch.pipeline.runtime import Runtime, Silent
 from raysearch.pipeline.trial import Outcome, run_trial
 from raysearch.replay import at_stage
+from raysearch.workers.dispatcher import Dispatcher, Work
 from tests.studies import small_study
 
 
@@ -78,6 +82,43 @@ def test_an_interrupted_leg_goes_on_from_its_last_state(config: TrialConfig, tmp
     again = run_trial(config, Runtime(observer=Counter()), leg)
     assert steps == [5, 6]
     assert same(again, run_trial(config, Runtime()))
+
+
+def test_a_trial_that_loses_its_group_goes_on_in_another_from_its_last_rung(
+    config: TrialConfig, tmp_path: Path
+) -> None:
+    leg = Leg(until=2, folder=str(tmp_path / "a"))
+    steps: list[int] = []
+
+    class Counter(Silent):
+        def progress(self, done: int, total: int, values: dict[str, float]) -> None:
+            steps.extend([done] if "loss" in values else [])
+
+    async def scenario() -> Outcome | None:
+        dispatcher = Dispatcher(["a", "b"])
+        a, b = await dispatcher.join("a"), await dispatcher.join("b")
+        work = Work(7, config.model_dump(mode="json"), leg)
+        waiting = asyncio.create_task(dispatcher.submit(work))
+        assert await dispatcher.take("a", a, 5) == work
+        await dispatcher.finish("a", a, 7, pickle.dumps(attempt(config, Runtime(), leg)), final=False)
+        assert await waiting is False
+        rest = replace(work, leg=replace(leg, until=None))
+        waiting = asyncio.create_task(dispatcher.submit(rest))
+        assert await dispatcher.take("a", a, 5) == rest
+        await dispatcher.leave("a", "its machine is gone")
+        taken = await dispatcher.take("b", b, 5)
+        assert taken == rest
+        done = attempt(TrialConfig.model_validate(taken.config), Runtime(observer=Counter()), taken.leg)
+        await dispatcher.finish("b", b, 7, pickle.dumps(done), done.final)
+        assert await waiting is True
+        result = await dispatcher.collect(7)
+        assert result is not None and result.attempt is not None
+        found: Outcome | None = pickle.loads(result.attempt).outcome
+        return found
+
+    outcome = asyncio.run(asyncio.wait_for(scenario(), 60))
+    assert steps == [3, 4, 5, 6]
+    assert outcome is not None and same(outcome, run_trial(config, Runtime()))
 
 
 def test_while_all_is_being_stopped_every_step_is_saved(config: TrialConfig, tmp_path: Path) -> None:

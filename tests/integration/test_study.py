@@ -29,7 +29,7 @@ from raysearch.ledger.run_folder import RunFolder
 from raysearch.ledger.store import Ledger
 from raysearch.replay import replay, run_here
 from raysearch.report import confirm_view
-from raysearch.study import agenda, run_study, warm_start
+from raysearch.study import agenda, resume_study, run_study, warm_start
 from raysearch.study.confirm import confirm
 from tests.studies import small_study
 
@@ -203,6 +203,27 @@ def test_a_workers_trial_replays_bit_for_bit_in_this_process(finished) -> None:
     again = replay(finished[0], 3)
     assert again.changed == ()
     assert again.same, [d for d in again.differences if not d.same]
+
+
+def test_fresh_groups_give_the_numbers_of_warm_ones_each_trial_in_another_process(finished, tmp_path: Path) -> None:
+    warm, _ = finished
+    settings = [*warm.manifest()["overrides"], "workers={groups: 1, fresh_group_per_trial: true, max_restarts: 0}"]
+    fresh = RunFolder.create(tmp_path / "fresh", warm.study().text, {"overrides": settings})
+    again = (3, 4)  # what an earlier driver has proposed and not finished is run as it was proposed
+    for proposal in warm.ledger.proposals():
+        fresh.ledger.propose(proposal)
+    for record in warm.ledger:
+        if record.trial not in again:
+            fresh.ledger.append(record)
+    resume_study(fresh, Listener())
+    for trial in again:
+        one, other = (run.ledger.get(trial) for run in (fresh, warm))
+        same = ("state", "reason", "objectives", "constraints", "metrics", "breakdown", "groups", "curves", "evidence")
+        assert {name: getattr(one, name) for name in same} == {name: getattr(other, name) for name in same}
+        assert one.facts == other.facts
+    processes = [fresh.ledger.get(trial).execution["process"] for trial in again]
+    assert len(set(processes)) == 2, "each trial has a process of its own"
+    assert len({record.execution["process"] for record in warm.ledger}) <= 3, "two groups, one of them restarted"
 
 
 def test_the_command_shows_the_front_and_two_workers_give_the_result_of_one_process(
