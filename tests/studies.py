@@ -47,7 +47,7 @@ anchors:
     pairs_per_step: 6
     lora: {{rank: 2}}
     neutral: {{source: built_in, texts: 8, texts_per_step: 4}}
-workers: {{groups: 2}}
+workers: {{groups: 2, stage_cache: {{limit_gib: 0}}}}
 """
 
 

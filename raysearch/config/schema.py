@@ -278,6 +278,16 @@ class AnchorsConfig(Block):
     unlearning: UnlearningConfig = UnlearningConfig()
 
 
+class StageCacheConfig(Block):
+    """Results of stages on disk, shared by trials, worker groups and studies; the numbers are the same without."""
+
+    limit_gib: float = Field(default=20.0, ge=0.0)
+    """The least recently used results are removed beyond this size; 0 keeps none on disk."""
+    folder: str | None = Field(default=None, pattern=r"^[/~]")
+    """An absolute path; None: `stages` in raysearch's cache (RAYSEARCH_CACHE). On storage that the nodes of a cluster
+    share, they share the results."""
+
+
 class WorkersConfig(Block):
     groups: int = Field(default=1, ge=1)
     """Ray Train worker groups; each holds the model and takes trial after trial."""
@@ -302,6 +312,7 @@ class WorkersConfig(Block):
     """A trial that takes longer, from rung to rung, fails, and its group starts anew; None sets no limit."""
     checkpoint_every_s: float = Field(default=60.0, gt=0.0)
     """So often unlearning saves its state, from which an interrupted trial goes on."""
+    stage_cache: StageCacheConfig = StageCacheConfig()
     fresh_group_per_trial: bool = False
     """A group's processes end after each trial (between rungs, too) and new ones start: some seconds a trial, for
     libraries that leave something behind. The numbers are the same. Not counted as a restart."""

@@ -28,6 +28,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from raysearch.assets.cache import cache_dir
+from raysearch.config.schema import StageCacheConfig
+
 Tensors = dict[str, Tensor]
 
 CODE = {
@@ -69,6 +72,14 @@ class StageCache:
         self._unswept = limit_bytes
         self.counts: Counter[str] = Counter()
         """``STAGE found`` and ``STAGE made``, and ``unwritten`` results that the disk did not take."""
+
+    @classmethod
+    def of(cls, config: StageCacheConfig) -> StageCache:
+        """As a study's settings ask."""
+        if config.limit_gib == 0:
+            return cls()
+        folder = cache_dir() / "stages" if config.folder is None else Path(config.folder).expanduser()
+        return cls(folder, config.limit_gib * 2**30)
 
     @classmethod
     def off(cls) -> StageCache:

@@ -26,6 +26,7 @@ from raysearch.pipeline.attempt import Attempt, attempt
 from raysearch.pipeline.communicator import Alone, ProcessGroup
 from raysearch.pipeline.leg import Leg
 from raysearch.pipeline.runtime import Runtime
+from raysearch.pipeline.stage_cache import StageCache
 from raysearch.workers.dispatcher import Work
 
 _IDLE_S = 20.0
@@ -177,7 +178,8 @@ def work_loop(config: dict[str, Any]) -> None:
     dispatcher: Any = ray.get_actor(plan.dispatcher, namespace=plan.namespace)
     rank0 = group.rank == 0
     epoch: int = group.broadcast(ray.get(dispatcher.join.remote(plan.name)) if rank0 else 0)
-    runtime = Runtime(device=device, communicator=group)
+    cache = StageCache.of(plan.workers.stage_cache)
+    runtime = Runtime(device=device, communicator=group, cache=cache)
     if rank0:
         runtime.observer = _Reporter(dispatcher, plan.name, epoch)
     while True:
