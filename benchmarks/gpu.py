@@ -40,8 +40,9 @@ from benchmarks.measuring import GIB, RESULTS, keep, machine, operations_run, ow
 from raysearch.config.downstream import DownstreamConfig, LoraConfig
 from raysearch.config.schema import ModelConfig, TrialConfig
 from raysearch.config.unlearning import GuardsConfig, LossTermConfig, NeutralTextConfig, UnlearningConfig
-from raysearch.models.checkpointing import blocks_of, checkpoint_activations
-from raysearch.models.language_model import LanguageModel
+from raysearch.models.blocks import blocks_of
+from raysearch.models.checkpointing import checkpoint_activations
+from raysearch.models.language_model import LanguageModel, probed
 from raysearch.models.update import updatable
 from raysearch.pipeline import outputs, unlearn
 from raysearch.pipeline.batches import batches_of_pairs, neutral_batches
@@ -149,7 +150,7 @@ def random_model(size: Size, tokenizer: Any, device: torch.device, dtype: str) -
     finally:
         torch.set_default_dtype(before)
     model.eval().requires_grad_(False)
-    return LanguageModel(model, tokenizer, digest="random", device=device, config=ModelConfig(dtype=dtype))
+    return probed(LanguageModel(model, tokenizer, digest="random", device=device, config=ModelConfig(dtype=dtype)))
 
 
 @contextmanager
@@ -228,7 +229,7 @@ class Bench:
         batches = batches_of_pairs(self.pairs, config.pairs_per_step, self.trial.seed)
         tokens = operations = 0
         for number in range(config.steps):
-            texts = neutral[number % len(neutral)][0].attention_mask.sum(dim=1).tolist()
+            texts = neutral[number % len(neutral)][0].tree.mask.sum(dim=1).tolist()
             work = arithmetic.needed(self._sequences(next(batches))) + arithmetic.whole(texts)
             tokens += work.tokens
             operations += arithmetic.step(self.shape, work, self.shape.blocks, config.lora.rank)

@@ -87,10 +87,11 @@ class SleepingPool(WorkerPool):
 
 
 class Clock:
-    """Notes when each trial was recorded."""
+    """Notes when each trial was recorded, and how much processor time the driver had had by then."""
 
     def __init__(self) -> None:
         self.times: list[float] = []
+        self.cpu_s: list[float] = []
 
     def say(self, text: str) -> None: ...
 
@@ -102,6 +103,7 @@ class Clock:
 
     def finished(self, record: TrialRecord) -> None:
         self.times.append(time.monotonic())
+        self.cpu_s.append(time.process_time())
         if len(self.times) % 500 == 0:
             tell(f"{len(self.times)} trials recorded")
 

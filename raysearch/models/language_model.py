@@ -95,8 +95,7 @@ def load(config: ModelConfig, device: torch.device | str = "cpu") -> LanguageMod
     if config.activation_checkpointing:
         checkpoint_activations(cast(nn.Module, model))
     loaded = LanguageModel(model=model, tokenizer=tokenizer, digest=files.digest, device=device, config=config)
-    _check_split(loaded)
-    loaded = replace(loaded, longest_shared=_longest_shared(loaded), splits=_splits(loaded))
+    loaded = probed(loaded)
     if config.sharding == "fsdp2":
         shard_blocks(loaded.model, device)
     return loaded
@@ -110,6 +109,16 @@ def _load_failure(config: ModelConfig, files: ModelFiles, error: Exception) -> s
         f"model '{config.source}': transformers could not load {files.location}: {words[:300]} "
         "Give a folder with config.json, tokenizer and safetensors, or a name that `raysearch fetch --list` shows."
     )
+
+
+def probed(loaded: LanguageModel) -> LanguageModel:
+    """The model, told which shorter ways to its hidden states are as good as the whole way.
+
+    Raises:
+        AssetError: its logits are not head(backbone).
+    """
+    _check_split(loaded)
+    return replace(loaded, longest_shared=_longest_shared(loaded), splits=_splits(loaded))
 
 
 _PROBE = ([3, 4, 5, 6, 7, 8], [3, 4, 5, 9], [10, 4])
