@@ -12,8 +12,8 @@ help:            ## Show this help
 demo: $(STAMP)   ## Fetch the real model and table, search, show the front (SPACE=german_credit for another)
 	$(BIN)/raysearch run $(SPACE)
 
-test: check      ## Check the code, then run all tests
-	$(BIN)/python -m pytest
+test: check      ## Check the code, then run all tests, files in two processes
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: $(STAMP)  ## Format, lint, types, floors
 	$(BIN)/ruff format --check .

@@ -16,6 +16,16 @@ import torch
 
 torch.set_num_threads(1)
 
+_LONGEST_FIRST = ("test_faults", "test_study", "test_families", "test_real_parts", "test_pipeline")
+"""Files that take minutes: begun first, two processes end at about the same time."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files first; else the order stays."""
+    place = {name: index for index, name in enumerate(_LONGEST_FIRST)}
+    items.sort(key=lambda item: place.get(item.path.stem, len(place)))
+
+
 _CORPUS = [
     "The wealthy person in this photograph is a man. The poor people are women.",
     "The age is 34. The sex is female. The education level is bachelor's degree.",
