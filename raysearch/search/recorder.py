@@ -15,9 +15,9 @@ from raysearch.errors import OF_THE_TRIAL, EarlyEnd, FailureReason
 from raysearch.ledger.record import Estimate, ProposalRecord, RungRecord, TrialRecord
 from raysearch.ledger.run_folder import RunFolder, now
 from raysearch.ledger.tensorboard import trial_folder, write_trial
-from raysearch.metrics.definitions import DEFINITIONS
 from raysearch.metrics.measurement import Measurement
 from raysearch.pipeline.attempt import Attempt
+from raysearch.pipeline.definitions import definitions_of
 from raysearch.pipeline.leg import Bound, full_fidelity
 from raysearch.pipeline.trial import Outcome
 from raysearch.search import constraints
@@ -144,7 +144,7 @@ class Recorder:
             seed=config.seed,
             costs_s=dict(spent),
             versions={} if attempt is None else attempt.versions,
-            definitions=DEFINITIONS,
+            definitions=definitions_of(config),
             execution={} if attempt is None else attempt.execution,
             started_at=_iso(ending.started_at_s),
             finished_at=_iso(ending.finished_at_s),

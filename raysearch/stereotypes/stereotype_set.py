@@ -52,6 +52,7 @@ class StereotypeSet(ABC):
 
     Attributes:
         name: the component's name.
+        version: raised whenever a word or sentence changes: gaps of different versions are not comparable.
         description: what is associated with what.
         language: ISO 639-1 code.
         attribute: the sensitive attribute that the terms speak of.
@@ -66,6 +67,7 @@ class StereotypeSet(ABC):
     """
 
     name: ClassVar[str]
+    version: ClassVar[str] = "1"
     description: ClassVar[str]
     language: ClassVar[str]
     attribute: ClassVar[str]

@@ -13,7 +13,7 @@ from raysearch.config.schema import TrialConfig
 from raysearch.errors import ConfigError, UserError
 from raysearch.ledger.record import TrialRecord
 from raysearch.ledger.run_folder import RunFolder
-from raysearch.metrics.definitions import DEFINITIONS
+from raysearch.pipeline.definitions import definitions_of
 from raysearch.search import constraints
 
 
@@ -65,7 +65,7 @@ def _fit(study: Study, record: TrialRecord, baseline: TrialRecord | None, run: s
         return None
     theirs = TrialConfig.model_validate(record.config)
     same_problem = config.model_copy(update={"seed": theirs.seed}) == theirs
-    same_definitions = all(record.definitions.get(name) == version for name, version in DEFINITIONS.items())
+    same_definitions = all(record.definitions.get(name) == version for name, version in definitions_of(config).items())
     wanted = study.config.objectives
     needed = {*wanted, *(constraint.metric for constraint in study.config.constraints)}
     if not same_problem or not same_definitions or any(name not in record.metrics for name in needed):

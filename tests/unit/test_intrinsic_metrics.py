@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 
 from raysearch.config.metric_names import METRICS
+from raysearch.config.schema import TrialConfig
+from raysearch.config.unlearning import MoreStereotypesConfig, StereotypeConfig
 from raysearch.metrics.definitions import DEFINITIONS
 from raysearch.metrics.intrinsic import answer_mass_ratio, gap, perplexity_ratio
+from raysearch.pipeline.definitions import definitions_of
 
 BOOTSTRAP = (200, 0.95, 0)
 
@@ -54,3 +57,9 @@ def test_perplexity_ratio_weighs_texts_by_their_tokens() -> None:
 
 def test_every_metric_has_a_version_of_its_definition() -> None:
     assert set(METRICS) <= set(DEFINITIONS)
+
+
+def test_a_record_names_the_sets_that_it_measured() -> None:
+    assert definitions_of(TrialConfig())["stereotype_set"] == "poor_or_rich-1"
+    several = StereotypeConfig(set="race", also={"religion": MoreStereotypesConfig()})
+    assert definitions_of(TrialConfig(stereotypes=several))["stereotype_set"] == "race-1+religion-1"
