@@ -6,6 +6,7 @@ and refuses a model for which the two differ; it tries token trees the same way,
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
@@ -17,7 +18,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from raysearch.config.schema import ModelConfig
-from raysearch.errors import AssetError
+from raysearch.errors import AssetError, TrialError
 from raysearch.models.backbone import entering, hidden_states, leaving, logits
 from raysearch.models.blocks import blocks_of
 from raysearch.models.checkpointing import checkpoint_activations
@@ -27,6 +28,10 @@ from raysearch.models.token_tree import TokenTree, plant
 
 _PROBE_TOLERANCE = {"float32": 1e-3, "bfloat16": 0.5, "float16": 0.1}
 """Largest difference between our logits and the model's own: rounding in the precision's last digits, no more."""
+_STATES_TOLERANCE = {"float32": 1e-4, "bfloat16": 0.03, "float16": 0.005}
+"""Largest difference of hidden states between two ways to them, as a share of their norm: some last digits."""
+_UNLIKE = (TypeError, ValueError, RuntimeError, AttributeError, IndexError, TrialError)
+"""What a model raises that is not built as a shorter way supposes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +44,7 @@ class LanguageModel:
         digest: content digest of the weights (or hub id and revision).
         device: where the weights are.
         config: its settings.
+        vocabulary: digest of the tokenizer.
         longest_shared: sequences up to so many tokens may share their beginnings; 0: never.
         splits: the pass may begin at any block.
     """
@@ -48,6 +54,7 @@ class LanguageModel:
     digest: str
     device: torch.device
     config: ModelConfig = field(default_factory=ModelConfig)
+    vocabulary: str = ""
     longest_shared: int = 0
     splits: bool = False
 
@@ -55,7 +62,8 @@ class LanguageModel:
     def identity(self) -> str:
         """What determines its outputs, besides library versions and the device."""
         config = self.config
-        return f"{self.digest} {config.dtype} {config.attention} {config.sharding} {self.longest_shared} {self.splits}"
+        ways = (config.dtype, config.attention, config.sharding, self.longest_shared, self.splits)
+        return f"{self.digest} {self.vocabulary} {ways}"
 
     def plant(self, rows: Sequence[Sequence[int]]) -> TokenTree:
         """The rows as one forward pass, beginnings shared where the model allows it."""
@@ -94,11 +102,18 @@ def load(config: ModelConfig, device: torch.device | str = "cpu") -> LanguageMod
     cast(nn.Module, model).to(device).eval().requires_grad_(False)
     if config.activation_checkpointing:
         checkpoint_activations(cast(nn.Module, model))
-    loaded = LanguageModel(model=model, tokenizer=tokenizer, digest=files.digest, device=device, config=config)
+    digest = _loaded_digest(config, files, model)
+    loaded = LanguageModel(model=model, tokenizer=tokenizer, digest=digest, device=device, config=config)
     loaded = probed(loaded)
     if config.sharding == "fsdp2":
         shard_blocks(loaded.model, device)
     return loaded
+
+
+def _loaded_digest(config: ModelConfig, files: ModelFiles, model: Any) -> str:
+    """Of a hub's model: the commit that was loaded, which a branch's name does not say."""
+    commit = getattr(model.config, "_commit_hash", None)
+    return f"hub:{config.source}@{commit}" if files.digest.startswith("hub:") and commit else files.digest
 
 
 def _load_failure(config: ModelConfig, files: ModelFiles, error: Exception) -> str:
@@ -118,7 +133,16 @@ def probed(loaded: LanguageModel) -> LanguageModel:
         AssetError: its logits are not head(backbone).
     """
     _check_split(loaded)
-    return replace(loaded, longest_shared=_longest_shared(loaded), splits=_splits(loaded))
+    return replace(
+        loaded, vocabulary=_vocabulary(loaded), longest_shared=_longest_shared(loaded), splits=_splits(loaded)
+    )
+
+
+def _vocabulary(loaded: LanguageModel) -> str:
+    """Digest of all that turns text into tokens."""
+    backend = getattr(loaded.tokenizer, "backend_tokenizer", None)
+    words = repr(sorted(loaded.tokenizer.get_vocab().items())) if backend is None else backend.to_str()
+    return hashlib.sha256(words.encode()).hexdigest()[:16]
 
 
 _PROBE = ([3, 4, 5, 6, 7, 8], [3, 4, 5, 9], [10, 4])
@@ -153,11 +177,14 @@ def _longest_shared(loaded: LanguageModel) -> int:
     0 for a model that counts positions by itself or mixes tokens by other means than attention.
     """
     plain, tree = _probe(loaded, share=False), _probe(loaded, share=True)
+    text_config = loaded.model.config.get_text_config()  # type: ignore[union-attr, operator]
+    kinds = getattr(text_config, "layer_types", None) or getattr(text_config, "layers_block_type", None) or ()
+    if not all("attention" in str(kind) and "linear" not in str(kind) for kind in kinds):
+        return 0
     try:
         same = _alike(loaded, plain, hidden_states(loaded.model, plain), tree, hidden_states(loaded.model, tree))
-    except (TypeError, ValueError, RuntimeError):  # no such argument, or another shape of mask
+    except _UNLIKE:  # no such argument, or another shape of mask
         return 0
-    text_config = loaded.model.config.get_text_config()  # type: ignore[union-attr, operator]
     window = getattr(text_config, "sliding_window", None)
     most = int(getattr(text_config, "max_position_embeddings", 0))
     return (min(most, window) if isinstance(window, int) else most) if same else 0
@@ -166,18 +193,17 @@ def _longest_shared(loaded: LanguageModel) -> int:
 @torch.no_grad()
 def _splits(loaded: LanguageModel) -> bool:
     """Whether a pass that begins in the middle gives what the whole pass gives."""
-    probe = _probe(loaded, share=False)
-    middle = len(blocks_of(loaded.model)) // 2
+    probe, last = _probe(loaded, share=False), len(blocks_of(loaded.model)) - 1
+    whole = hidden_states(loaded.model, probe)
     try:
-        states = leaving(loaded.model, probe, middle, entering(loaded.model, probe, middle))
-    except (TypeError, ValueError, RuntimeError, AttributeError):  # blocks that give more than their states
+        found = [leaving(loaded.model, probe, at, entering(loaded.model, probe, at)) for at in (last // 2, last)]
+    except _UNLIKE:  # blocks that give more than their states
         return False
-    return _alike(loaded, probe, hidden_states(loaded.model, probe), probe, states)
+    return all(_alike(loaded, probe, whole, probe, states) for states in found)
 
 
 def _alike(loaded: LanguageModel, tree: TokenTree, states: Any, other: TokenTree, others: Any) -> bool:
     """Whether two passes over the probe gave the same states, up to the precision's rounding."""
     real = tree.mask.bool()
     one, two = (t.rows(s)[real].float() for t, s in ((tree, states), (other, others)))
-    tolerance = _PROBE_TOLERANCE[loaded.config.dtype] * max(1.0, float(one.abs().max()))
-    return float((one - two).abs().max()) <= tolerance
+    return float((one - two).norm()) <= _STATES_TOLERANCE[loaded.config.dtype] * float(one.norm())

@@ -131,7 +131,7 @@ def _local(folder: Path) -> ModelFiles:
             f"model folder {folder}: needs config.json and *.safetensors (pickled weights are never loaded); it holds "
             f"{found}. Save the model with save_pretrained(..., safe_serialization=True)."
         )
-    return ModelFiles(str(folder), _digest([folder / "config.json", *weights]))
+    return ModelFiles(str(folder), _digest([folder / "config.json", *weights, *sorted(folder.glob("*.py"))]))
 
 
 def _pinned(name: str, say: Callable[[str], None]) -> ModelFiles:

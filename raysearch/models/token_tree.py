@@ -84,7 +84,9 @@ def plant(rows: Sequence[Sequence[int]], pad_id: int, device: torch.device | str
     real = torch.tensor([[1] * len(pack.ids) + [0] * more for pack, more in zip(packs, padded, strict=True)])
     visible = torch.stack([_visible(pack, longest) for pack in packs]) if share else None
     parents = repr([pack.parents for pack in packs] if share else None)
-    digest = hashlib.sha256(ids.numpy().tobytes() + real.numpy().tobytes() + parents.encode()).hexdigest()
+    digest = hashlib.sha256(
+        ids.numpy().tobytes() + real.numpy().tobytes() + f"{ids.shape} {parents}".encode()
+    ).hexdigest()
     return TokenTree(
         input_ids=ids.to(device),
         position_ids=depths.to(device),

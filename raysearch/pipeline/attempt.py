@@ -54,6 +54,7 @@ class Attempt:
 def attempt(config: TrialConfig, runtime: Runtime, leg: Leg = WHOLE) -> Attempt:
     """Runs a leg of a trial and turns any error into its reason. Interrupts and exits pass through."""
     start = time.perf_counter()
+    runtime.cache.counts.clear()
     try:
         outcome, reason, detail, spoiled = run_trial(config, runtime, leg), None, None, False
     except Exception as error:

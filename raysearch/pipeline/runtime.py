@@ -99,6 +99,14 @@ class Runtime:
             self._memo[key] = make()
         return self._memo[key]  # type: ignore[no-any-return]
 
+    def latest(self, name: str, key: tuple[Any, ...], make: Callable[[], T]) -> T:
+        """As ``once``, for what is large: only the last result of a name is kept."""
+        kept = self._memo.get((name,))
+        if kept is None or kept[0] != key:
+            self._memo.pop((name,), None)
+            kept = self._memo[(name,)] = (key, make())
+        return kept[1]
+
     def tensors(
         self,
         stage: str,
@@ -114,7 +122,7 @@ class Runtime:
             key: its inputs; see ``stage_cache.address``.
             make: makes it; on several processes with ``together`` it may speak with the others.
             in_memory: whether other trials of this process are likely to ask for it.
-            together: every process of the group asks for it now, and all find it or all make it.
+            together: every process of the group asks for its result now, and all find theirs or all make them.
         """
         place = stage_cache.address(stage, key, self.device, self.communicator.size)
         found = self.cache.find(stage, place)
@@ -123,7 +131,7 @@ class Runtime:
         if found is not None:
             return {name: self._here(tensor) for name, tensor in found.items()}
         made = make()
-        self.cache.put(stage, place, made, in_memory, write=not together or self.communicator.rank == 0)
+        self.cache.put(stage, place, made, in_memory)
         return made
 
     def _here(self, tensor: Tensor) -> Tensor:

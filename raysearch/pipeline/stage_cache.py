@@ -5,9 +5,9 @@ runs, its inputs, and the surroundings on which the last bits depend (library ve
 a result can be shared by trials, by worker groups and by studies, a change of the code makes all of its results
 unreachable, and a trial's numbers are the same with the cache empty, warm or off (tested).
 
-On disk a result is one safetensors file, mapped into memory on reading, so that the processes of a node share its
-pages; put the folder on shared storage and nodes share it, too. A file gets its name when it is whole, its content is
-checked by digest on reading, and the least recently used files are removed beyond a size.
+On disk a result is one safetensors file; put the folder on shared storage, and the nodes of a cluster share it. A file
+gets its name when it is whole, its content is checked by digest on reading, and the least recently used files are
+removed beyond a size.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import contextlib
 import hashlib
 import os
 import time
+import uuid
 from collections import Counter, OrderedDict
 from collections.abc import Mapping
 from functools import cache
@@ -34,15 +35,15 @@ from raysearch.config.schema import StageCacheConfig
 Tensors = dict[str, Tensor]
 
 CODE = {
-    "lower_states": ("models",),
-    "scores": ("models",),
-    "features": ("models",),
-    "likelihood": ("models",),
-    "reference_answers": ("models",),
-    "column_order": ("text", "datasets"),
-    "unlearning": ("models", "losses", "pipeline", "stereotypes", "text"),
+    "lower_states": ("models", "pipeline"),
+    "scores": ("models", "pipeline"),
+    "features": ("models", "pipeline"),
+    "likelihood": ("models", "pipeline"),
+    "reference_answers": ("models", "pipeline"),
+    "column_order": ("text", "datasets", "pipeline"),
+    "unlearning": ("models", "losses", "pipeline", "stereotypes", "text", "assets", "config"),
 }
-"""Stages whose results are kept, and the packages of raysearch whose code each runs."""
+"""Stages whose results are kept, and the packages of raysearch whose files each runs or reads."""
 
 _MOST_IN_MEMORY = 2**30
 """Bytes a process: the states of a small model's whole study. What no longer fits is read from disk, or made again."""
@@ -96,7 +97,11 @@ class StageCache:
         self.counts[f"{stage} {'made' if found is None else 'found'}"] += 1
         return found
 
-    def put(self, stage: str, address: str, tensors: Mapping[str, Tensor], in_memory: bool, write: bool) -> None:
+    def takes(self, size: int) -> bool:
+        """Whether the disk would take a result of so many bytes."""
+        return self._folder is not None and size <= _MOST_OF_DISK * self._limit_bytes
+
+    def put(self, stage: str, address: str, tensors: Mapping[str, Tensor], in_memory: bool) -> None:
         """Keeps a result.
 
         Args:
@@ -104,15 +109,17 @@ class StageCache:
             address: from ``address``.
             tensors: the result; never changed afterwards.
             in_memory: for results that later trials of this process are likely to ask for.
-            write: False where another process of the group writes the same result.
         """
         kept = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
         if in_memory:
             self._remember(address, kept)
-        if write and self._folder is not None and _size(kept) <= _MOST_OF_DISK * self._limit_bytes:
+        if self.takes(_size(kept)):
             try:
                 self._write(stage, address, kept)
-            except OSError:  # a full or read-only disk: the numbers are the same, and the record says so
+            except (
+                OSError,
+                SafetensorError,
+            ):  # a full or read-only disk: the numbers are the same, and the record says so
                 self.counts["unwritten"] += 1
 
     def clear_memory(self) -> None:
@@ -139,7 +146,8 @@ class StageCache:
         path = self._path(address)
         try:
             with safe_open(path, framework="pt") as opened:
-                tensors = {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118  # not a dict
+                # Copies: a mapped file that another node removes from shared storage would kill this process.
+                tensors = {key: opened.get_tensor(key).clone() for key in opened.keys()}  # noqa: SIM118  # not a dict
                 whole = (opened.metadata() or {}).get("sha256") == _digest(tensors)
         except FileNotFoundError:
             return None
@@ -156,9 +164,12 @@ class StageCache:
     def _write(self, stage: str, address: str, tensors: Tensors) -> None:
         path = self._path(address)
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f".{path.name}.{os.getpid()}.part")
-        save_file(tensors, part, {"sha256": _digest(tensors), "stage": stage})
-        part.rename(path)
+        part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")  # process ids of two nodes may be the same
+        try:
+            save_file(tensors, part, {"sha256": _digest(tensors), "stage": stage})
+            part.rename(path)
+        finally:
+            part.unlink(missing_ok=True)
         self._unswept += _size(tensors)
         if self._unswept > (1 - _LEFT) * self._limit_bytes / 2:  # several processes write: look often enough
             self._unswept = 0
@@ -186,6 +197,9 @@ class StageCache:
                 return
 
 
+_LIBRARIES = ("torch", "transformers", "tokenizers", "peft", "numpy", "scipy", "pandas", "scikit-learn")
+
+
 def address(stage: str, key: tuple[Any, ...], device: torch.device, processes: int) -> str:
     """The content address of a result.
 
@@ -201,22 +215,23 @@ def address(stage: str, key: tuple[Any, ...], device: torch.device, processes: i
 
 @cache
 def _code(packages: tuple[str, ...]) -> str:
-    """Digest of the source of some packages of raysearch."""
+    """Digest of the files of some packages of raysearch: source, and the texts and tables that they ship."""
     total = hashlib.sha256()
     for package in packages:
-        for file in sorted((Path(__file__).parents[1] / package).rglob("*.py")):
-            total.update(f"{file.name}\n".encode() + file.read_bytes())
+        for file in sorted((Path(__file__).parents[1] / package).rglob("*")):
+            if file.is_file() and file.suffix != ".pyc":
+                total.update(f"{file.name}\n".encode() + file.read_bytes())
     return total.hexdigest()
 
 
 def _surroundings(device: torch.device, processes: int) -> tuple[Any, ...]:
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else torch.backends.cpu.get_cpu_capability()
-    return (name, torch.get_num_threads(), processes, *_versions())
+    return (name, torch.get_num_threads(), torch.get_float32_matmul_precision(), processes, *_versions())
 
 
 @cache
 def _versions() -> tuple[str, ...]:
-    return tuple(metadata.version(library) for library in ("torch", "transformers", "peft", "numpy", "scikit-learn"))
+    return tuple(metadata.version(library) for library in _LIBRARIES)
 
 
 def _size(tensors: Mapping[str, Tensor]) -> int:

@@ -24,7 +24,7 @@ from raysearch.metrics.groups import CountCube
 from raysearch.metrics.intrinsic import Measurement
 from raysearch.models.language_model import LanguageModel
 from raysearch.models.update import scaled, updatable
-from raysearch.pipeline import unlearn
+from raysearch.pipeline import stage_cache, unlearn
 from raysearch.pipeline.data import Data, prepare
 from raysearch.pipeline.intrinsic import digest_of, judged_pairs, measure_intrinsic, training_pairs
 from raysearch.pipeline.leg import WHOLE, Leg, full_fidelity
@@ -83,7 +83,7 @@ def run_trial(config: TrialConfig, runtime: Runtime, leg: Leg = WHOLE) -> Outcom
         data = prepare(config, runtime, leg)
         _show_data(data, runtime)
     train_pairs, held_out = training_pairs(config), judged_pairs(config)
-    with _model_of(config, lm, train_pairs, leg) as subject:
+    with _model_of(config, lm, train_pairs, runtime, leg) as subject:
         curves: list[dict[str, float]] = []
         if config.unlearning is not None:
             with watch.stage("unlearning"):
@@ -136,14 +136,22 @@ def seed_everything(seed: int) -> None:
 
 
 @contextmanager
-def _model_of(config: TrialConfig, lm: LanguageModel, pairs: Mapping[str, Any], leg: Leg = WHOLE) -> Iterator[Subject]:
-    """The model of a trial, to be trained; its identity is that of the model when training is done."""
+def _model_of(
+    config: TrialConfig, lm: LanguageModel, pairs: Mapping[str, Any], runtime: Runtime, leg: Leg = WHOLE
+) -> Iterator[Subject]:
+    """The model of a trial, to be trained; its identity is that of the model when training is done.
+
+    The code that trains is a part of it. A model whose weights are not kept has none: where arithmetic is not
+    deterministic, outputs of one training would stand beside the curve of another.
+    """
     if config.unlearning is None:
         yield Subject(lm, lm.model, untouched=True)
         return
     end = leg.limit("unlearning.steps", config.unlearning.steps)
-    identity = f"{unlearn.identity(lm, config, pairs, end)} {config.unlearning.task_vector_scale}"
+    key = (unlearn.identity(lm, config, pairs, end),)
+    trained = stage_cache.address("unlearning", key, runtime.device, runtime.communicator.size)
     with updatable(lm, config.unlearning, config.seed) as wrapped:
+        identity = f"{trained} {config.unlearning.task_vector_scale}" if unlearn.is_kept(wrapped, runtime) else None
         yield Subject(lm, wrapped, untouched=False, identity=identity)
 
 

@@ -124,7 +124,12 @@ class Objective(nn.Module):
         if "reference_answers" in needs:  # first: weights may be exchanged in place, which a graph would not bear
             # Kept for the whole batch: the same pairs in another batch are padded otherwise, and may differ in a bit.
             key = (self._lm[0].identity, self._loss.refusal, tuple(pairs))
-            made = self._runtime.tensors("reference_answers", key, lambda: {"logps": self._untouched_logps(batch)})
+            made = self._runtime.tensors(
+                "reference_answers",
+                key,
+                lambda: {"logps": self._untouched_logps(batch)},
+                together=is_sharded(self.model),  # a pass over spread weights is made by all processes or by none
+            )
             reference = parts(made["logps"])
             given = {"reference_stereotype": reference[0], "reference_anti_stereotype": reference[1]}
         stereotype, anti_stereotype, *refusal = parts(answer_logps(self.model, batch, self._states))
@@ -228,7 +233,7 @@ def train(
     if config is None or not pairs:
         raise TrialError("there is nothing to train: no unlearning, or every stereotype set has weight 0")
     end = leg.limit("unlearning.steps", config.steps)
-    if end < config.steps:  # a state at a rung is worth nothing without the optimiser's
+    if end < config.steps or not is_kept(model, runtime):  # a rung's state is worth nothing without the optimiser's
         return _train(lm, model, trial, config, pairs, runtime, leg)
     curve: list[dict[str, float]] = []
 
@@ -245,6 +250,12 @@ def train(
 
 
 _CURVE = "curve"
+
+
+def is_kept(model: nn.Module, runtime: Runtime) -> bool:
+    """Whether the cache would take the trained weights; a full update of a large model is too large."""
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    return runtime.cache.takes(sum(parameter.numel() * parameter.element_size() for parameter in trained))
 
 
 def identity(lm: LanguageModel, trial: TrialConfig, pairs: Mapping[str, Sequence[StereotypePair]], end: int) -> str:
@@ -276,8 +287,9 @@ def _train(
     _check_shares(config, loss, communicator)
     neutral: list[list[NeutralBatch]] = []
     if "neutral" in loss.needs:
-        neutral = runtime.once(
-            ("neutral", lm.identity, config.neutral, config.micro_batches, communicator.rank, communicator.size),
+        neutral = runtime.latest(
+            "neutral",
+            (lm.identity, config.neutral, config.micro_batches, communicator.rank, communicator.size),
             # the fresh update is still the identity
             lambda: neutral_batches(lm, config.neutral, config.micro_batches, runtime),
         )

@@ -68,9 +68,9 @@ def test_unlearning_lowers_the_held_out_gap_of_the_real_model(runtime: Runtime, 
     torch.set_num_threads(2)
     lm = runtime.language_model(chosen.model)
     train, held_out = training_pairs(chosen), judged_pairs(chosen)
-    with _model_of(at_stage(config, "baseline"), lm) as subject:
+    with _model_of(at_stage(config, "baseline"), lm, {}, runtime) as subject:
         before = measure_intrinsic(chosen, subject, held_out, runtime).metrics
-    with _model_of(chosen, lm) as subject:
+    with _model_of(chosen, lm, train, runtime) as subject:
         unlearn.train(lm, subject.model, chosen, train, runtime)
         after = measure_intrinsic(chosen, subject, held_out, runtime).metrics
     torch.set_num_threads(1)
@@ -144,9 +144,9 @@ def test_the_second_real_model_is_biased_and_unlearns_without_harm() -> None:
     seed_everything(config.seed)
     held_out = judged_pairs(config)
     weights = {name: parameter.clone() for name, parameter in lm.model.named_parameters()}
-    with _model_of(at_stage(config, "baseline"), lm) as subject:
+    with _model_of(at_stage(config, "baseline"), lm, {}, runtime) as subject:
         before = measure_intrinsic(config, subject, held_out, runtime).metrics
-    with _model_of(config, lm) as subject:
+    with _model_of(config, lm, training_pairs(config), runtime) as subject:
         curve = unlearn.train(lm, subject.model, config, training_pairs(config), runtime)
         after = measure_intrinsic(config, subject, held_out, runtime).metrics
     assert before["intrinsic_gap"].low > 0.15 and before["perplexity_ratio"].value == 1.0

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM
 
-from raysearch.config.schema import CdaDuplicate, TrialConfig
-from raysearch.pipeline import unlearn
+from raysearch.config.schema import CdaDuplicate, ModelConfig, TrialConfig
+from raysearch.losses.composite import CompositeLoss
+from raysearch.models.backbone import hidden_states
+from raysearch.models.language_model import LanguageModel, load, probed
+from raysearch.pipeline import stage_cache, unlearn
 from raysearch.pipeline.leg import Leg
 from raysearch.pipeline.runtime import Runtime
 from raysearch.pipeline.stage_cache import StageCache
@@ -110,3 +117,53 @@ def test_training_is_not_begun_when_its_result_is_there(
     run_trial(config, Runtime(cache=StageCache(folder)))
     monkeypatch.setattr(unlearn, "_train", None)
     run_trial(config, Runtime(cache=StageCache(folder)))
+
+
+def test_other_code_of_a_loss_gives_other_scores(
+    tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Scores of a trained model are found under its training's address, the code that trained it included."""
+    config, folder = config_of(tmp_path, tiny_model, "unlearning"), tmp_path / "stages"
+    before = run_trial(config, Runtime(cache=StageCache(folder)))
+    code, weigh = stage_cache._code, CompositeLoss.__call__
+
+    def turned(self: CompositeLoss, *args: Any, **kwargs: Any) -> Any:
+        loss, values = weigh(self, *args, **kwargs)
+        return -loss, values
+
+    monkeypatch.setattr(CompositeLoss, "__call__", turned)
+    monkeypatch.setattr(stage_cache, "_code", lambda packages: code(packages) + ("x" if "losses" in packages else ""))
+    after = run_trial(config, Runtime(cache=StageCache(folder)))
+    assert numbers(after) == numbers(run_trial(config, Runtime(cache=StageCache.off())))
+    assert after.evidence.pair_gaps != before.evidence.pair_gaps
+
+
+def test_another_tokenizer_is_another_model(tmp_path: Path) -> None:
+    model = save_tiny_model(tmp_path / "model")
+    first = load(ModelConfig(source=str(model)))
+    file = model / "tokenizer.json"
+    words = json.loads(file.read_text())
+    words["pre_tokenizer"]["add_prefix_space"] = True
+    file.write_text(json.dumps(words))
+    other = load(ModelConfig(source=str(model)))
+    assert first.digest == other.digest and first.identity != other.identity
+
+
+@pytest.mark.parametrize(("family", "shared", "splits"), [("falcon", True, False), ("jamba", False, True)])
+def test_a_family_that_is_built_otherwise_takes_the_whole_way(family: str, shared: bool, splits: bool) -> None:
+    """Falcon's blocks give more than their states; Jamba mixes tokens by other means than attention."""
+    size: dict[str, Any] = dict(hidden_size=32, num_hidden_layers=8, num_attention_heads=4, vocab_size=300)
+    if family == "jamba":
+        size |= dict(
+            intermediate_size=64, num_key_value_heads=2, use_mamba_kernels=False, mamba_d_state=4, num_experts=2
+        )
+    torch.manual_seed(0)
+    model = AutoModelForCausalLM.from_config(AutoConfig.for_model(family, **size)).eval()
+    tokenizer = SimpleNamespace(get_vocab=lambda: {"a": 0}, pad_token_id=0, eos_token_id=0)
+    lm = LanguageModel(model, cast(Any, tokenizer), "random", torch.device("cpu"))
+    found = probed(lm)
+    assert found.splits is splits and (found.longest_shared > 0) is shared
+    plain, tree = (found.plant(rows) for rows in ([[3, 4, 5, 6]], [[3, 4, 5, 6], [3, 4, 9, 7]]))
+    with torch.no_grad():
+        one, two = plain.rows(hidden_states(model, plain)), tree.rows(hidden_states(model, tree))
+    torch.testing.assert_close(one[0], two[0], rtol=1e-3, atol=1e-4)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import SafetensorError
 
 from raysearch.config.schema import StageCacheConfig
 from raysearch.pipeline import stage_cache
@@ -31,7 +32,7 @@ def files(folder: Path) -> list[Path]:
 
 def test_a_result_is_found_in_memory_and_by_another_process_on_disk(tmp_path: Path) -> None:
     first = StageCache(tmp_path)
-    first.put("scores", of("a"), made(), in_memory=True, write=True)
+    first.put("scores", of("a"), made(), in_memory=True)
     for cache in (first, StageCache(tmp_path)):
         found = cache.find("scores", of("a"))
         assert found is not None and set(found) == set(made())
@@ -70,7 +71,7 @@ def test_other_code_gives_other_addresses(tmp_path: Path, monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize("damage", ["cut", "one byte", "not a result"])
 def test_a_damaged_file_is_removed_and_its_result_made_anew(tmp_path: Path, damage: str) -> None:
-    StageCache(tmp_path).put("scores", of("a"), made(), in_memory=False, write=True)
+    StageCache(tmp_path).put("scores", of("a"), made(), in_memory=False)
     (file,) = files(tmp_path)
     content = bytearray(file.read_bytes())
     if damage == "cut":
@@ -88,11 +89,11 @@ def test_the_least_recently_used_files_are_removed_beyond_the_limit(tmp_path: Pa
     size = sum(tensor.nbytes for tensor in made().values())
     cache = StageCache(tmp_path, limit_bytes=100 * size, memory_bytes=0)
     for number in range(80):
-        cache.put("scores", of(str(number)), made(number), in_memory=False, write=True)
+        cache.put("scores", of(str(number)), made(number), in_memory=False)
         os.utime(cache._path(of(str(number))), (number, number))
     assert cache.find("scores", of("0")) is not None  # the oldest is now the latest used
     for number in range(80, 120):
-        cache.put("scores", of(str(number)), made(number), in_memory=False, write=True)
+        cache.put("scores", of(str(number)), made(number), in_memory=False)
     assert sum(file.stat().st_size for file in files(tmp_path)) <= 105 * size * 1.2
     assert cache.find("scores", of("0")) is not None and cache.find("scores", of("119")) is not None
     assert cache.find("scores", of("1")) is None
@@ -102,27 +103,38 @@ def test_memory_has_a_limit_too_and_large_results_are_not_written(tmp_path: Path
     size = sum(tensor.nbytes for tensor in made().values())
     cache = StageCache(None, memory_bytes=3 * size)
     for name in "abcd":
-        cache.put("scores", of(name), made(), in_memory=True, write=True)
+        cache.put("scores", of(name), made(), in_memory=True)
     assert [cache.find("scores", of(name)) is not None for name in "abcd"] == [False, True, True, True]
     small = StageCache(tmp_path, limit_bytes=10 * size)
-    small.put("scores", of("a"), made(), in_memory=False, write=True)
+    small.put("scores", of("a"), made(), in_memory=False)
     assert files(tmp_path) == []
 
 
 def test_a_folder_that_cannot_be_written_costs_nothing_but_the_work(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     cache = StageCache(tmp_path / "file")
-    cache.put("scores", of("a"), made(), in_memory=False, write=True)
+    cache.put("scores", of("a"), made(), in_memory=False)
     assert cache.find("scores", of("a")) is None
     assert cache.counts["unwritten"] == 1
 
 
+def test_a_full_disk_costs_nothing_but_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(tensors: object, part: Path, metadata: object) -> None:
+        part.write_bytes(b"half")
+        raise SafetensorError("I/O error: No space left on device")
+
+    monkeypatch.setattr(stage_cache, "save_file", full)
+    cache = StageCache(tmp_path)
+    cache.put("scores", of("a"), made(), in_memory=False)
+    assert cache.counts["unwritten"] == 1 and files(tmp_path) == []
+
+
 def test_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAYSEARCH_CACHE", str(tmp_path))
-    StageCache.of(StageCacheConfig()).put("scores", of("a"), made(), in_memory=False, write=True)
+    StageCache.of(StageCacheConfig()).put("scores", of("a"), made(), in_memory=False)
     assert len(files(tmp_path / "stages")) == 1
     given = StageCacheConfig(folder=str(tmp_path / "other"))
-    StageCache.of(given).put("scores", of("a"), made(), in_memory=False, write=True)
+    StageCache.of(given).put("scores", of("a"), made(), in_memory=False)
     assert len(files(tmp_path / "other")) == 1
     assert StageCache.of(StageCacheConfig(limit_gib=0)).find("scores", of("a")) is None
 
