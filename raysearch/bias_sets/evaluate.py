@@ -24,8 +24,8 @@ _PASSAGES_PER_STEP = 96
 """Passages between two reports of progress: a few seconds on 2 cores."""
 _ROWS_PER_BATCH = 12
 """Of prompts with an answer, up to 200 tokens long: larger batches gain nothing on a few cores. Passages are sorted so
-that the two or three answers to one prompt stand together, and 12 and 96 keep them so: one-token answers then share a
-forward pass."""
+that the two or three answers to one prompt stand together, and 12 and 96 keep them so: answers then share the prompt's
+pass."""
 _NEVER_CUT = 1 << 20
 """Tokens: no passage of a set is longer."""
 
@@ -71,7 +71,7 @@ def log_likelihoods(
     Raises:
         TrialError: a log-likelihood is not finite.
     """
-    distinct = sorted(set(passages), key=lambda p: (bool(p.prompt), len(p.prompt), p.prompt, len(p.text), p.text))
+    distinct = sorted(set(passages), key=lambda p: (bool(p.prompt), p.prompt, p.text))  # what begins alike, together
     total, tokens = np.zeros(len(distinct)), np.zeros(len(distinct))
     alone = sum(not passage.prompt for passage in distinct)
     starts = [*range(0, alone, _PASSAGES_PER_STEP), *range(alone, len(distinct), _PASSAGES_PER_STEP)]

@@ -233,7 +233,9 @@ def test_the_command_shows_the_front_and_two_workers_give_the_result_of_one_proc
     study.path.write_text(study.text)
     settings = ["--set", "workers.workers_per_group=2", "--set", "cda={mode: duplicate}"]
     command = [sys.executable, "-m", "raysearch.cli", "run", str(study.path), "--out", str(tmp_path / "run")]
-    done = subprocess.run([*command, "--trials", "1", "--workers", "2", *settings], capture_output=True, text=True)
+    wide = {**os.environ, "COLUMNS": "200"}  # the paths stand in one line
+    arguments = [*command, "--trials", "1", "--workers", "2", *settings]
+    done = subprocess.run(arguments, capture_output=True, text=True, env=wide)
     assert done.returncode == 0, done.stderr
     for words in ("Pareto front", "baseline anchor", "front.png", "front.csv", "Run folder"):
         assert words in done.stdout, done.stdout
