@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # commands that tests start, too: two processes share the cores
 
 from jaxtyping import install_import_hook
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
 from typer.testing import CliRunner
 
 from raysearch.assets.archive import resolve
@@ -103,10 +101,8 @@ def test_help_shows_an_example() -> None:
 
 
 @pytest.fixture(scope="module")
-def smollm2() -> Iterator[LanguageModel]:
-    torch.set_num_threads(2)
-    yield load(ModelConfig(source="smollm2-135m"))
-    torch.set_num_threads(1)
+def smollm2() -> LanguageModel:
+    return load(ModelConfig(source="smollm2-135m"))
 
 
 @pytest.mark.network

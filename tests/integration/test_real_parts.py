@@ -65,7 +65,6 @@ def test_unlearning_lowers_the_held_out_gap_of_the_real_model(runtime: Runtime, 
     chosen = at_stage(config, "unlearning").model_copy(update={"unlearning": study.config.anchors.unlearning})
     assert chosen.unlearning is not None
     seed_everything(chosen.seed)
-    torch.set_num_threads(2)
     lm = runtime.language_model(chosen.model)
     train, held_out = training_pairs(chosen), judged_pairs(chosen)
     with _model_of(at_stage(config, "baseline"), lm, {}, runtime) as subject:
@@ -73,7 +72,6 @@ def test_unlearning_lowers_the_held_out_gap_of_the_real_model(runtime: Runtime, 
     with _model_of(chosen, lm, train, runtime) as subject:
         unlearn.train(lm, subject.model, chosen, train, runtime)
         after = measure_intrinsic(chosen, subject, held_out, runtime).metrics
-    torch.set_num_threads(1)
     assert before["intrinsic_gap"].low > 0.3
     assert after["intrinsic_gap"].value < before["intrinsic_gap"].value
     assert after["perplexity_ratio"].value < 1.05
