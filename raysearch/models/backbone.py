@@ -93,7 +93,7 @@ def _passed_over(blocks: Any) -> Iterator[None]:
     """Within the block these hand on what they are given."""
     own = [block.__dict__.get("forward") for block in blocks]
     for block in blocks:
-        block.forward = _hand_on  # a family whose blocks give more than their states: ``language_model.probed``
+        block.forward = _hand_on  # where blocks give more than their states, ``language_model.probed`` has refused
     try:
         yield
     finally:
