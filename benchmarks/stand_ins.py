@@ -132,7 +132,7 @@ class Scales:
             try:
                 title = " ".join(child.cmdline())
                 kind = "workers" if "RayTrainWorker" in title else "rest_of_ray"
-                seen["tune_actors" if "TrialOnGroups" in title else kind] += _gib(child)
+                seen["tune_actors" if "ResourceTrainable" in title else kind] += _gib(child)
             except psutil.Error:
                 continue
         for kind, gib in seen.items():

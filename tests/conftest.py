@@ -17,7 +17,7 @@ import torch
 
 torch.set_num_threads(1)
 
-_LONGEST_FIRST = ("test_faults", "test_study", "test_families", "test_real_parts", "test_pipeline")
+_LONGEST_FIRST = ("test_faults", "test_study", "test_families", "test_real_parts", "test_interrupt", "test_pipeline")
 """Files that take minutes: begun first, two processes end at about the same time."""
 
 

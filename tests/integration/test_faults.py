@@ -27,7 +27,7 @@ from tests.studies import small_study
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
 KILLS = 10
-VICTIMS = ("RayTrainWorker", "TrialOnGroups", "Dispatcher", "raylet")
+VICTIMS = ("RayTrainWorker", "ResourceTrainable", "Dispatcher", "raylet")  # the second is Tune's own actor
 SETTINGS = [
     "unlearning.steps=90",
     "search.early_stopping={rungs: [30, 60], reduction_factor: 2}",
@@ -75,7 +75,7 @@ def journal_states(run: RunFolder) -> list[tuple[str, int]]:
     return [(trial.state.name, trial.user_attrs["trial"]) for trial in study.trials]
 
 
-@pytest.mark.timeout(800)
+@pytest.mark.timeout(1500)  # eleven starts of Ray, on a machine that may do other things
 def test_every_finished_trial_counts_once_through_ten_kills(tmp_path: Path, tiny_model: Path) -> None:
     study = small_study(tmp_path, tiny_model)
     study.path.write_text(study.text)
@@ -83,7 +83,7 @@ def test_every_finished_trial_counts_once_through_ten_kills(tmp_path: Path, tiny
     settings = [part for setting in SETTINGS for part in ("--set", setting)]
     dice = random.Random(11)
     process = command("run", str(study.path), "--out", str(folder), *settings)
-    asked, kills, seen = 12, [], {}
+    asked, kills, missed, seen = 12, [], 0, {}
     start = time.monotonic()
     try:
         while len(kills) < KILLS:
@@ -97,10 +97,14 @@ def test_every_finished_trial_counts_once_through_ten_kills(tmp_path: Path, tiny
             victim = "driver" if len(kills) % 2 == 0 else VICTIMS[len(kills) // 2 % len(VICTIMS)]
             if process.poll() is None and kill(process, victim):
                 kills.append(victim)
+                missed = 0
                 print(f"{time.monotonic() - start:.0f} s: killed {victim}")
                 for path in (folder / "ledger").glob("*.jsonl"):
                     text = path.read_bytes()
                     assert seen.setdefault(path.name, text) == text, "a finished trial was written again"
+            else:
+                missed += 1
+                assert missed < 6, f"no process of the run is called {victim}"
         while process.wait() != 0 or len(list(RunFolder.open(folder).ledger)) < asked + 3:
             process = command("resume", str(folder), "--trials", str(asked))
     finally:
@@ -121,28 +125,3 @@ def test_every_finished_trial_counts_once_through_ten_kills(tmp_path: Path, tiny
     assert not list(run.checkpoints.glob("*")), "states of finished trials are removed"
     with run.driving(), pytest.raises(RunFolderError, match="another raysearch is working on this run"):
         resume_study(run, Listener())
-
-
-@pytest.mark.timeout(300)
-def test_one_ctrl_c_stops_cleanly_and_resume_finishes(tmp_path: Path, tiny_model: Path) -> None:
-    study = small_study(tmp_path, tiny_model, "unlearning.steps=200")
-    study.path.write_text(study.text)
-    folder = tmp_path / "run"
-    process = command("run", str(study.path), "--out", str(folder), "--set", "unlearning.steps=200")
-    assert busy(folder, process)
-    time.sleep(1.0)
-    process.send_signal(signal.SIGINT)
-    assert process.wait(90) == 130
-    _, error = process.communicate()
-    assert b"Traceback" not in error
-    run = RunFolder.open(folder)
-    before = {record.trial: record for record in run.ledger}
-    assert 1 <= len(before) < 6
-    assert all(record.state == "complete" for record in before.values()), "an interrupted trial has not failed"
-    listener = Listener()
-    resume_study(run, listener)
-    assert (listener.total, listener.done) == (6, len(before))
-    after = {record.trial: record for record in run.ledger}
-    assert sorted(after) == list(range(6))
-    assert all(after[number] == record for number, record in before.items())
-    assert {record.state for record in after.values()} == {"complete"}
