@@ -15,6 +15,7 @@ import numpy as np
 from pymoo.problems import get_problem
 
 from raysearch.config.space import Float
+from raysearch.search.price import Price
 from raysearch.simulation.problem import Outcome
 
 FULL = 27
@@ -62,6 +63,6 @@ class SyntheticProblem:
         constraints = {f"g{index}": float(limit + rest * 0.1) for index, limit in enumerate(limits)}
         return Outcome(tuple(shown.tolist()), constraints)
 
-    def cost_s(self, params: Mapping[str, Any], start: int, end: int, gated: bool) -> float:
+    def price(self, params: Mapping[str, Any], start: int, end: int, gated: bool) -> Price:
         """1 s for all units of fidelity, 0.1 s for an evaluation."""
-        return (end - start) / self.full + 0.1
+        return Price((end - start) / self.full, 0.1)

@@ -223,7 +223,7 @@ class SamplerConfig(Block):
     """told: the sampler hears of violations natively. withheld: it sees objectives alone, while halving, the gate and
     the front still know; measured better with TPE where the front is only just feasible (docs/log.md)."""
     options: dict[str, Any] = Field(default_factory=dict)
-    """More keyword arguments of the sampler's class."""
+    """More keyword arguments of the sampler's class, as `{cost_aware: true}` for hvi: the largest gain a second."""
 
 
 class EarlyStoppingConfig(Block):

@@ -3,7 +3,9 @@
 A Gaussian process an objective and a constraint, over the parameters and the share of the full fidelity. A candidate's
 worth is the hypervolume that its predicted vector would add to the front, times the probability that it is feasible;
 trials that are out count with their predicted vectors, so that workers are not given the same point. Greedy on the mean
-on purpose: with some dozens of trials, adding the standard deviation was measured to be worse (docs/log.md).
+on purpose: with some dozens of trials, adding the standard deviation was measured to be worse (docs/log.md). With
+``cost_aware`` the gain is counted a second that the trial is expected to cost, and candidates that share an unlearned
+update with a complete trial cost no unlearning.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from raysearch.config.space import parameters
 from raysearch.pareto.front import hypervolume, to_minimise
 from raysearch.search.distributions import distribution
 from raysearch.search.gaussian_process import GaussianProcess
+from raysearch.search.price import Prices
 from raysearch.search.unit_cube import UnitCube
 
 Matrix = NDArray[np.float64]
@@ -51,11 +54,13 @@ class Goal:
         space: a tree of constants and distributions.
         directions: ``minimize`` or ``maximize``, one an objective.
         corner: the hypervolume's reference point, in the objectives' own signs.
+        updates_kept: whether a trial can go on from a complete trial's unlearned update; not with rungs on its steps.
     """
 
     space: Any
     directions: Sequence[str]
     corner: Sequence[float]
+    updates_kept: bool = True
 
 
 @dataclass(frozen=True)
@@ -84,10 +89,17 @@ class HypervolumeSampler(BaseSampler):
         n_startup_trials: finished trials, stopped and gated ones included, before the models are used.
         candidates: points that are compared in a round.
         rounds: of the search for the best candidate; each after the first looks around the best so far.
+        cost_aware: whether to ask for the largest gain a second instead of the largest gain.
     """
 
     def __init__(
-        self, goal: Goal, seed: int = 0, n_startup_trials: int = 10, candidates: int = 300, rounds: int = 8
+        self,
+        goal: Goal,
+        seed: int = 0,
+        n_startup_trials: int = 10,
+        candidates: int = 300,
+        rounds: int = 8,
+        cost_aware: bool = False,
     ) -> None:
         if candidates < _BEST or rounds < 1:
             raise ValueError(f"candidates must be at least {_BEST} and rounds at least 1")
@@ -103,6 +115,9 @@ class HypervolumeSampler(BaseSampler):
         self._rounds = rounds
         self._models: dict[int, GaussianProcess] = {}
         self._fitted_to = -_REFIT_EVERY
+        self._prices = Prices(self._cube) if cost_aware else None
+        self._price_known = False
+        self._updates_kept = goal.updates_kept
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """All parameters that may exist."""
@@ -116,7 +131,10 @@ class HypervolumeSampler(BaseSampler):
         if len(known.points) < self._startup or known.full.sum() < _LEAST_COMPLETE:
             return {}
         self._fit(known)
-        return self._cube.params(self._best(known))
+        self._price_known = self._prices is not None and self._prices.learn(study.get_trials(deepcopy=False))
+        front = self._front(known)
+        best, worth = self._best(known, front)
+        return self._sibling(front, worth) or self._cube.params(best)
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
@@ -171,7 +189,25 @@ class HypervolumeSampler(BaseSampler):
             rows = np.isfinite(targets)
             self._models.setdefault(index, GaussianProcess()).fit(columns[rows], targets[rows], anew)
 
-    def _best(self, known: _Evidence) -> Matrix:
+    def _sibling(self, front: Matrix, worth: float) -> dict[str, Any] | None:
+        """Of candidates that share a complete trial's update the best, if it is worth more a second than ``worth``."""
+        if self._prices is None or not (self._price_known and self._updates_kept and self._prices.shared):
+            return None
+        points, owners = self._prices.siblings(self._rng, self._candidates)
+        a_second = self._worth(points, front, 0.0) / self._prices.seconds(points, update_is_kept=True)
+        best = int(a_second.argmax())
+        if a_second[best] <= worth:
+            return None
+        return self._prices.exactly(self._cube.params(points[best]), int(owners[best]))
+
+    def _a_second(self, worth: Matrix, points: Matrix) -> Matrix:
+        """Worth as it is, or by the price where that is known."""
+        if self._prices is None or not self._price_known:
+            return worth
+        return worth / self._prices.seconds(points, update_is_kept=False)
+
+    def _best(self, known: _Evidence, front: Matrix) -> tuple[Matrix, float]:
+        """The best point, and its worth; 0 where nothing is worth anything."""
         full = known.points[known.full]
         feasible = np.all(known.violations[known.full] <= 0, axis=1)
         if feasible.any():
@@ -179,19 +215,18 @@ class HypervolumeSampler(BaseSampler):
             parents = full[feasible][moocore.is_nondominated(values)]
         else:
             parents = full[np.argsort(np.maximum(known.violations[known.full], 0.0).sum(axis=1))[:_BEST]]
-        front = self._front(known)
         pool = np.vstack([self._rng.uniform(size=(self._candidates, self._cube.dimensions)), self._around(parents)])
         for optimism in (0.0, 1.0):  # where nothing better is predicted, what may be better
-            worth = self._worth(pool, front, optimism)
+            worth = self._a_second(self._worth(pool, front, optimism), pool)
             for _ in range(self._rounds - 1):
                 top = pool[np.argsort(-worth)[:_BEST]]
                 pool = np.vstack([top, self._around(top)])
-                worth = self._worth(pool, front, optimism)
+                worth = self._a_second(self._worth(pool, front, optimism), pool)
             if worth.max() > 0.0:
-                return np.asarray(pool[worth.argmax()])
+                return np.asarray(pool[worth.argmax()]), float(worth.max()) if optimism == 0.0 else 0.0
         if not feasible.any() and known.violations.shape[1]:
-            return np.asarray(pool[self._feasibility(pool).argmax()])
-        return self._rng.uniform(size=self._cube.dimensions)
+            return np.asarray(pool[self._feasibility(pool).argmax()]), 0.0
+        return self._rng.uniform(size=self._cube.dimensions), 0.0
 
     def _around(self, points: Matrix) -> Matrix:
         parents = points[self._rng.integers(len(points), size=self._candidates)]

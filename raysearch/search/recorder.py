@@ -22,6 +22,7 @@ from raysearch.pipeline.leg import Bound, full_fidelity
 from raysearch.pipeline.trial import Outcome
 from raysearch.search import constraints
 from raysearch.search.halving import Arrival
+from raysearch.search.price import Price
 from raysearch.search.searcher import Partial, Verdict
 
 
@@ -201,7 +202,8 @@ def arrival(record: RungRecord) -> Arrival:
 def verdict(record: TrialRecord, study: Study) -> Verdict:
     """What Optuna is told of a record."""
     if record.state == "complete":
-        return Verdict("complete", tuple(record.objectives.values()), record.constraints)
+        price = Price.of(record.costs_s) if record.costs_s else None
+        return Verdict("complete", tuple(record.objectives.values()), record.constraints, price=price)
     if record.state in ("stopped", "gated"):
         words = f"{record.reason}: {record.detail}"
         return Verdict("pruned", None, record.constraints, words, _partial(record, study))

@@ -22,6 +22,7 @@ from raysearch.config.space import Choice, Distribution, Int, label, walk
 from raysearch.ledger.record import ProposalRecord
 from raysearch.pipeline.leg import Leg
 from raysearch.search.hvi import PARTIAL
+from raysearch.search.price import PRICE, Price
 
 MOST_LOSSES = 2
 """Ray Tune may lose a trial's little actor through no fault of the trial; more than once more is one too many."""
@@ -45,6 +46,7 @@ class Verdict:
         constraints: name -> violation, feasible <= 0.
         reason: why it is not complete.
         partial: of a trial that a rung ended; for samplers that know of fidelity.
+        price: of a complete trial; for samplers that know of cost.
     """
 
     state: Literal["complete", "pruned", "failed"]
@@ -52,6 +54,7 @@ class Verdict:
     constraints: dict[str, float] = field(default_factory=dict)
     reason: str | None = None
     partial: Partial | None = None
+    price: Price | None = None
 
     def without_constraints(self) -> Verdict:
         """What a sampler hears that is not to know of them."""
@@ -290,6 +293,8 @@ def tell(study: optuna.Study, asked: optuna.trial.Trial, verdict: Verdict) -> No
         asked.set_user_attr("reason", verdict.reason)
         study.tell(asked, state=TrialState.PRUNED)
     else:
+        if verdict.price is not None:
+            asked.set_user_attr(PRICE, verdict.price.told())
         study.tell(asked, list(verdict.values or ()))
 
 

@@ -27,6 +27,7 @@ from raysearch.config.space import Distribution, walk
 from raysearch.errors import UserError
 from raysearch.search.distributions import distribution
 from raysearch.search.hvi import PARTIAL, Goal
+from raysearch.search.price import PRICE
 from raysearch.search.samplers import build
 from raysearch.search.searcher import Verdict
 
@@ -81,7 +82,9 @@ def new_study(storage: BaseStorage, name: str, study: Study, trials_so_far: int 
 
 def goal_of(study: Study) -> Goal:
     """What a study's sampler is to reach."""
-    return Goal(study.space, list(study.config.objectives.values()), study.config.corner)
+    early = study.config.search.early_stopping
+    by_steps = early is not None and early.fidelity == "unlearning.steps"
+    return Goal(study.space, list(study.config.objectives.values()), study.config.corner, updates_kept=not by_steps)
 
 
 def study_in_memory(goal: Goal, sampler: SamplerConfig) -> optuna.Study:
@@ -123,6 +126,8 @@ def add(
         told: dict[str, Any] = {} if verdict.reason is None else {"reason": verdict.reason}
         if verdict.partial is not None:
             told[PARTIAL] = asdict(verdict.partial)
+        if verdict.price is not None:
+            told[PRICE] = verdict.price.told()
         study.add_trial(
             create_trial(
                 state=_STATES[verdict.state],

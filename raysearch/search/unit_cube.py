@@ -30,6 +30,11 @@ class UnitCube:
         self._index = {parameter.name: index for index, parameter in enumerate(self._parameters)}
 
     @property
+    def names(self) -> list[str]:
+        """Of the parameters, a coordinate each."""
+        return [parameter.name for parameter in self._parameters]
+
+    @property
     def dimensions(self) -> int:
         """How many parameters may exist."""
         return len(self._parameters)

@@ -17,6 +17,7 @@ from raysearch.ledger.record import ProposalRecord
 from raysearch.pareto.front import hypervolume, to_minimise
 from raysearch.pipeline.leg import WHOLE, Leg
 from raysearch.search.halving import Arrival, Rungs
+from raysearch.search.price import Price, update_of
 from raysearch.search.searcher import Partial, Verdict
 from raysearch.simulation.problem import Outcome, Problem
 
@@ -31,7 +32,7 @@ class Played:
         state: ``complete``, ``stopped``, ``gated`` or ``failed``.
         fidelity: how far it came.
         outcome: what it showed there.
-        cost_s: what it cost.
+        price: what it cost.
         finished_s: when it ended on the simulated clock.
     """
 
@@ -40,8 +41,13 @@ class Played:
     state: str
     fidelity: int
     outcome: Outcome
-    cost_s: float
+    price: Price
     finished_s: float
+
+    @property
+    def cost_s(self) -> float:
+        """All of it."""
+        return self.price.update_s + self.price.rest_s
 
 
 class AnySearcher(Protocol):
@@ -79,7 +85,8 @@ class _Running:
     number: int
     params: Mapping[str, Any]
     fidelity: int = 0
-    cost_s: float = 0.0
+    update_s: float = 0.0
+    rest_s: float = 0.0
     end: int = 0
 
 
@@ -99,6 +106,7 @@ class Simulation:
         result_of: what such a searcher is told of a trial's end.
         seed: of the trials.
         budget_s: stop handing out trials when so much cost is spent.
+        updates_kept: whether trials that differ only after unlearning share its cost, as the stage cache lets them.
     """
 
     def __init__(
@@ -115,7 +123,10 @@ class Simulation:
         result_of: Callable[[Played], tuple[dict[str, Any] | None, bool]] = lambda played: (None, False),
         seed: int = 0,
         budget_s: float = float("inf"),
+        updates_kept: bool = False,
     ) -> None:
+        self._updates_kept = updates_kept and not levels
+        self._kept: set[object] = set()
         self._problem = problem
         self._searcher = searcher
         self._params_of = params_of
@@ -160,8 +171,11 @@ class Simulation:
         """Puts the end of the next leg on the clock."""
         running.end = next((level for level in self._levels if level > running.fidelity), self._problem.full)
         outcome = self._problem.outcome(running.params, running.end, self._seed)
-        cost = self._problem.cost_s(running.params, running.fidelity, running.end, self._is_gated(running, outcome))
-        running.cost_s += cost
+        price = self._problem.price(running.params, running.fidelity, running.end, self._is_gated(running, outcome))
+        update_s = 0.0 if update_of(running.params) in self._kept else price.update_s
+        running.update_s += update_s
+        running.rest_s += price.rest_s
+        cost = update_s + price.rest_s
         self._spent_s += cost
         self._count += 1
         heapq.heappush(self._clock, (now + cost, self._count, running))
@@ -173,6 +187,8 @@ class Simulation:
     def _leg_done(self, running: _Running, now: float) -> None:
         outcome = self._problem.outcome(running.params, running.end, self._seed)
         running.fidelity = running.end
+        if self._updates_kept and outcome.values is not None and update_of(running.params):
+            self._kept.add(update_of(running.params))
         state = "complete"
         if outcome.values is None:
             state = "failed"
@@ -184,7 +200,8 @@ class Simulation:
                 self._schedule(running, now)
                 return
             state = "stopped"
-        played = Played(running.number, running.params, state, running.end, outcome, running.cost_s, now)
+        price = Price(running.update_s, running.rest_s)
+        played = Played(running.number, running.params, state, running.end, outcome, price, now)
         self._played.append(played)
         if self._desk is not None:
             self._desk.verdicts[running.number] = _verdict(played, self._problem.full)
@@ -204,7 +221,7 @@ def our_params(desk: SimulatedDesk) -> Callable[[Any], tuple[int, Mapping[str, A
 
 def _verdict(played: Played, full: int) -> Verdict:
     if played.state == "complete":
-        return Verdict("complete", played.outcome.values, played.outcome.constraints)
+        return Verdict("complete", played.outcome.values, played.outcome.constraints, price=played.price)
     if played.state == "failed":
         return Verdict("failed", reason="it failed where it was recorded to fail")
     if played.state == "gated" or played.outcome.values is None:

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from raysearch.search.price import Price
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -57,5 +59,5 @@ class Problem(Protocol):
     def outcome(self, params: Mapping[str, Any], fidelity: int, seed: int) -> Outcome:
         """What a trial with these parameters and this seed shows at a fidelity; the same whenever it is asked."""
 
-    def cost_s(self, params: Mapping[str, Any], start: int, end: int, gated: bool) -> float:
+    def price(self, params: Mapping[str, Any], start: int, end: int, gated: bool) -> Price:
         """Seconds from one fidelity to the next, evaluation included; less where the costly part is not paid for."""

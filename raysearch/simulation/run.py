@@ -71,7 +71,8 @@ def search(
     """
     started = time.perf_counter()
     directions = list(problem.objectives.values())
-    study = storage.study_in_memory(Goal(problem.space, directions, problem.corner), sampler)
+    goal = Goal(problem.space, directions, problem.corner, updates_kept=early_stopping is None)
+    study = storage.study_in_memory(goal, sampler)
     desk = SimulatedDesk()
     agenda = Agenda(deque(), deque(), trials, 0, 0, baseline_first=False)
     searcher = ParetoSearcher(
@@ -89,6 +90,7 @@ def search(
         desk,
         seed=seed,
         budget_s=budget_s,
+        updates_kept=True,
     )
     return report(problem, simulation.run(), started)
 

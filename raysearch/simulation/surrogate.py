@@ -30,6 +30,7 @@ from raysearch.ledger.record import TrialRecord
 from raysearch.ledger.run_folder import RunFolder
 from raysearch.pipeline.leg import full_fidelity
 from raysearch.search import constraints
+from raysearch.search.price import Price
 from raysearch.search.unit_cube import UnitCube
 from raysearch.simulation.problem import Outcome
 from raysearch.uncertainty.configurations import configurations
@@ -184,7 +185,7 @@ class RecordedProblem:
             self._memo[key, fidelity] = {m: float(model.predict(row)[0]) for m, model in self._models.items()}
         return self._memo[key, fidelity]
 
-    def cost_s(self, params: Mapping[str, Any], start: int, end: int, gated: bool) -> float:
+    def price(self, params: Mapping[str, Any], start: int, end: int, gated: bool) -> Price:
         """Seconds of a leg: its training, and one evaluation, the early part of it if gated.
 
         Where the fidelity is not a measure of training (training rows of the downstream model), the first leg pays for
@@ -196,4 +197,4 @@ class RecordedProblem:
         training, *evaluation = self._cost_memo[key].tolist()
         share = (end - start) / self._full if self.fidelity == "unlearning.steps" else float(start == 0)
         stages = _EARLY_STAGES if gated else _EVALUATION_STAGES
-        return float(share * training + sum(evaluation[: len(stages)]))
+        return Price(float(share * training), float(sum(evaluation[: len(stages)])))

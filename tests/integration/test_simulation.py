@@ -14,6 +14,7 @@ from raysearch.cli import app
 from raysearch.config.schema import EarlyStoppingConfig, SamplerConfig
 from raysearch.config.space import Float
 from raysearch.ledger.run_folder import RunFolder
+from raysearch.search.price import Price
 from raysearch.simulation.play import hypervolume_over_cost
 from raysearch.simulation.problem import Outcome
 from raysearch.simulation.run import search
@@ -37,8 +38,8 @@ class Toy:
         rest = (self.full - fidelity) * 0.05
         return Outcome((x + rest, x**2 - rest), {"c": x - 0.9}, {"c": x - 0.9})
 
-    def cost_s(self, params, start: int, end: int, gated: bool) -> float:
-        return float(end - start) * (0.5 if gated else 1.0)
+    def price(self, params, start: int, end: int, gated: bool) -> Price:
+        return Price(float(end - start) * (0.5 if gated else 1.0), 0.0)
 
 
 def play(sampler: str = "random", workers: int = 4, rungs=None, gate: bool = False, trials: int = 60, seed: int = 0):
