@@ -43,7 +43,11 @@ class Driver:
         self._pool = pool
         self._listener = listener
         self._recorder = Recorder(study, run)
-        self._proposed = {proposal.trial for proposal in run.ledger.proposals()}
+        self._proposed: set[int] = set()
+        self._seeds: dict[int, set[int]] = {}
+        for proposal in run.ledger.proposals():
+            self._remember(proposal)
+        self._records: list[TrialRecord] | None = None
         self._recorded_rungs: dict[int, set[int]] = {}
         self._stopped: set[int] = set()
         self._last: dict[int, Ending] = {}
@@ -62,7 +66,7 @@ class Driver:
         """Records a trial, unless it is on record, and says in what legs it runs."""
         if proposal.trial not in self._proposed:
             self._run.ledger.propose(proposal)
-            self._proposed.add(proposal.trial)
+            self._remember(proposal)
         search, workers = self._study.config.search, self._study.config.workers
         sampled = proposal.kind == "search"
         early = search.early_stopping
@@ -130,6 +134,8 @@ class Driver:
         except RunFolderError as error:  # Ray Tune would show it as an error of its own, with a traceback
             self._problem(str(error))
             return None
+        if self._records is not None:
+            self._records.append(record)
         self._last.pop(number, None)
         shutil.rmtree(self._folder(number), ignore_errors=True)
         self._listener.finished(record)
@@ -138,7 +144,9 @@ class Driver:
 
     def replicate(self, number: int, pending: Mapping[int, int]) -> ProposalRecord | None:
         """The next replicate: another seed for the configuration whose place on the front is least certain."""
-        records = list(self._run.ledger)
+        if self._records is None:  # read once, at the first replicate: many need not be held before
+            self._records = list(self._run.ledger)
+        records = self._records
         found = configurations(records)
         config = self._study.config
         seeds = Counter(pending)  # those that are out, and those that failed: a seed is spent, whatever came of it
@@ -147,7 +155,7 @@ class Driver:
         if chosen is None:
             return None
         first = chosen.records[0]
-        used = {proposal.config["seed"] for proposal in self._replicates_of(first.trial)}
+        used = self._seeds.get(first.trial, set())
         seed = first.seed + _SEED_STEP
         while seed in used:
             seed += _SEED_STEP
@@ -159,8 +167,10 @@ class Driver:
             replicate_of=first.trial,
         )
 
-    def _replicates_of(self, trial: int) -> list[ProposalRecord]:
-        return [proposal for proposal in self._run.ledger.proposals() if proposal.replicate_of == trial]
+    def _remember(self, proposal: ProposalRecord) -> None:
+        self._proposed.add(proposal.trial)
+        if proposal.replicate_of is not None:
+            self._seeds.setdefault(proposal.replicate_of, set()).add(proposal.config["seed"])
 
     def _folder(self, number: int) -> Any:
         return self._run.checkpoints.resolve() / f"trial-{number:06d}"
