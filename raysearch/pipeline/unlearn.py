@@ -173,7 +173,7 @@ def _train(
         )
     objective: Any = Objective(lm, model, loss, config, trial.stereotypes.weights, runtime)
     parameters = [p for p in model.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(parameters, lr=config.lr, weight_decay=0.0)
+    optimizer = torch.optim.AdamW(parameters, lr=config.lr, weight_decay=0.0, fused=_fused(parameters))
     saver = _Saver(trial, leg, communicator)
     end = leg.limit("unlearning.steps", config.steps)
     progress = _where_it_stands(saver.checkpoints, end, model, optimizer, communicator)
@@ -209,6 +209,11 @@ def _train(
         saver.step_done(step + 1 == end or runtime.observer.leaving(), progress, model, optimizer)
         runtime.observer.progress(step + 1, config.steps, point)
     return progress.curve
+
+
+def _fused(parameters: Sequence[nn.Parameter]) -> bool:
+    """One kernel for all weights: on a GPU, where each would be a launch; on a CPU it is not 1 % of a step."""
+    return all(parameter.device.type == "cuda" for parameter in parameters)
 
 
 def _clipped(parameters: Sequence[nn.Parameter], most: float, spread: bool) -> float:

@@ -215,3 +215,11 @@ def test_kl_may_be_held_on_sentences_about_work_and_wealth(config: TrialConfig) 
     outcome = run_trial(changed(config, neutral=neutral), Runtime())
     assert curve(outcome, "kl")[0] == 0.0
     assert curve(outcome, "kl") != curve(run_trial(config, Runtime()), "kl")
+
+
+def test_the_optimiser_of_a_gpu_takes_the_same_steps(config: TrialConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = run_trial(config, Runtime())
+    monkeypatch.setattr("raysearch.pipeline.unlearn._fused", lambda parameters: True)
+    fused = run_trial(config, Runtime())
+    assert curve(fused, "loss") == pytest.approx(curve(plain, "loss"), rel=1e-4)
+    assert fused.metrics["intrinsic_gap"].value == pytest.approx(plain.metrics["intrinsic_gap"].value, abs=1e-4)
