@@ -49,6 +49,21 @@ def test_a_family_without_sdpa_is_told_what_to_set(tmp_path: Path) -> None:
         language_model.load(ModelConfig(source=str(save_tiny_model(tmp_path / "gemma2", "gemma2"))))
 
 
+def test_a_model_of_the_hub_is_known_by_its_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    model = ModelConfig(source="somebody/model")
+    assert resolve(model).digest == "hub:somebody/model@main", "nothing is known before it is fetched"
+    folder = tmp_path / "models--somebody--model"
+    (folder / "refs").mkdir(parents=True)
+    for commit in ("1" * 40, "2" * 40):  # what a branch names moves; what was computed with the first must not be found
+        (folder / "snapshots" / commit).mkdir(parents=True)
+        (folder / "snapshots" / commit / "config.json").write_text("{}")
+        (folder / "refs" / "main").write_text(commit)
+        assert resolve(model).digest == f"hub:somebody/model@{commit}"
+    first = ModelConfig(source="somebody/model", revision="1" * 40)
+    assert resolve(first).digest == "hub:somebody/model@" + "1" * 40
+
+
 def test_the_digest_follows_the_weights(tiny_model: Path, tmp_path: Path) -> None:
     for file in tiny_model.iterdir():
         (tmp_path / file.name).write_bytes(file.read_bytes())

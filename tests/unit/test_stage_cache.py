@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -149,3 +151,41 @@ def test_off_makes_every_result_anew() -> None:
     for _ in range(2):
         runtime.tensors("scores", ("a",), make, together=True)
     assert len(calls) == 2
+
+
+class Pair:
+    """Two processes, as two threads: both wait where they gather."""
+
+    size = 2
+
+    def __init__(self, rank: int, parts: list[object], barrier: threading.Barrier) -> None:
+        self.rank, self._parts, self._barrier = rank, parts, barrier
+
+    def gather(self, part):
+        self._parts[self.rank] = list(part)
+        self._barrier.wait(10)
+        joined = [item for items in self._parts for item in items]
+        self._barrier.wait(10)
+        return joined
+
+
+@pytest.mark.parametrize(("known", "made"), [((), [0, 1]), ((0,), [0, 1]), ((0, 1), [])])
+def test_all_processes_find_a_result_or_all_make_it(known: tuple[int, ...], made: list[int]) -> None:
+    """With weights spread over the processes one that found its result would leave the other waiting in the pass."""
+    parts, barrier, makers = [None, None], threading.Barrier(2), []
+    runtimes = [Runtime(communicator=Pair(rank, parts, barrier)) for rank in range(2)]
+
+    def ask(rank: int, note: list[int]):
+        def make():
+            note.append(rank)
+            return {"x": torch.full((2,), 7.0)}
+
+        return runtimes[rank].tensors("reference_answers", ("key",), make, together=True)
+
+    for rank in known:
+        place = address("reference_answers", ("key",), runtimes[rank].device, 2)
+        runtimes[rank].cache.put("reference_answers", place, {"x": torch.full((2,), 7.0)}, True)
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(lambda rank: ask(rank, makers), range(2)))
+    assert sorted(makers) == made
+    assert all(torch.equal(tensors["x"], torch.full((2,), 7.0)) for tensors in found)
