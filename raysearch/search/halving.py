@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+from ray.tune.schedulers import TrialScheduler
 
 from raysearch.pareto.front import to_minimise
 from raysearch.pareto.order import order
+from raysearch.search.turns import InTurn
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class Rungs:
         return frozenset(arrival.trial for arrival, place in zip(arrivals, places, strict=True) if place < kept)
 
 
-class HalvingScheduler(FIFOScheduler):
+class HalvingScheduler(InTurn):
     """Ray Tune's side of it.
 
     Args:
@@ -83,7 +84,7 @@ class HalvingScheduler(FIFOScheduler):
     """
 
     def __init__(self, rungs: Rungs, arrive: Callable[[int], Arrival | None], stop: Callable[[int], None]) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self._rungs = rungs
         self._arrive = arrive
         self._stop = stop
@@ -95,13 +96,3 @@ class HalvingScheduler(FIFOScheduler):
             return str(TrialScheduler.CONTINUE)
         self._stop(arrival.trial)
         return str(TrialScheduler.STOP)
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Nothing: the ledger is the truth, Tune's snapshot is never read."""
-        return {}
-
-    def save(self, checkpoint_path: str) -> None:
-        """Nothing; see ``__getstate__``."""
-
-    def restore(self, checkpoint_path: str) -> None:
-        """Nothing; see ``__getstate__``."""

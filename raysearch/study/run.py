@@ -230,9 +230,10 @@ def walk_through(searcher: Any, driver: Any, run: RunFolder) -> None:
     from ray import tune
 
     from raysearch.search.halving import HalvingScheduler
+    from raysearch.search.turns import InTurn
     from raysearch.workers.trainable import TrialOnGroups
 
-    scheduler = None if driver.rungs is None else HalvingScheduler(driver.rungs, driver.arrive, driver.stop)
+    scheduler = InTurn() if driver.rungs is None else HalvingScheduler(driver.rungs, driver.arrive, driver.stop)
     tuner = tune.Tuner(
         # The work is done in the groups: a trial itself needs nothing, and Ray wants at least a byte to be named.
         tune.with_resources(TrialOnGroups, {"cpu": 0, "memory": 1}),
