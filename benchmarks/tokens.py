@@ -3,7 +3,7 @@
     python benchmarks/tokens.py
     python benchmarks/tokens.py --space adult
 
-Counted, not timed: the batches of unlearning that the space's default trial makes (the prompt with each answer of each
+Counted: the batches of unlearning that the space's default trial makes (the prompt with each answer of each
 pair), and the texts of its table's rows in the passes in which their features are computed. The usual way pads the
 sequences of a batch to the longest; of rows, whatever the batch, at best nothing is padded, so that is what they are
 compared with.
@@ -18,6 +18,7 @@ import argparse
 import itertools
 import json
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -51,13 +52,18 @@ def main() -> int:
     size = trial.unlearning.pairs_per_step
     print(f"a batch of {size} pairs: {counts[0][0]} padded tokens, {counts[0][1]} forwarded")
     data = prepare(trial, Runtime())
-    plain, forwarded = of_rows(
+    plain, forwarded, seconds = of_rows(
         lm, list(dict.fromkeys([*data.train.texts, *data.judged.texts])), trial.text.max_length_tokens
     )
-    print(f"rows of {trial.data.table}: {plain} tokens, {forwarded} forwarded")
+    print(f"rows of {trial.data.table}: {plain} tokens, {forwarded} forwarded; tokenising took {seconds:.3f} s")
     line = {
         **spread([usual / ours for usual, ours in counts]),
-        "rows": {"ratio": significant(plain / forwarded), "tokens": plain, "forwarded": forwarded},
+        "rows": {
+            "ratio": significant(plain / forwarded),
+            "tokens": plain,
+            "forwarded": forwarded,
+            "tokenising_cpu_s": significant(seconds),
+        },
     }
     keep({"space": arguments.space, "changes": arguments.set, "pairs": counts, "result": line}, arguments.out)
     print(json.dumps(line))
@@ -72,11 +78,14 @@ def of_pairs(lm: LanguageModel, batch: Sequence[StereotypePair]) -> tuple[int, i
     return len(lengths) * max(lengths), encode(lm, prompts, answers).tree.nodes
 
 
-def of_rows(lm: LanguageModel, texts: Sequence[str], limit: int) -> tuple[int, int]:
-    """(tokens of the texts without any padding, nodes of the trees in which they are forwarded)."""
+def of_rows(lm: LanguageModel, texts: Sequence[str], limit: int) -> tuple[int, int, float]:
+    """(tokens of the texts without any padding, nodes of the trees in which they are forwarded, the processor's seconds
+    of tokenising)."""
+    start = time.process_time()
     tokens = tokenize_texts(lm, texts, limit)
+    seconds = time.process_time() - start
     nodes = sum(lm.plant([tokens.ids[row] for row in rows]).nodes for rows in passes(lm, tokens))
-    return sum(map(len, tokens.ids)), nodes
+    return sum(map(len, tokens.ids)), nodes, seconds
 
 
 if __name__ == "__main__":
