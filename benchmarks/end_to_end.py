@@ -52,14 +52,15 @@ def recorded_points(count: int) -> list[dict[str, Any]]:
     return sampled[:count]
 
 
-def study_changes(options: argparse.Namespace) -> list[str]:
-    """Overrides of the demo: the points, and no gate, as the script has none."""
+def study_changes(options: argparse.Namespace, folder: Path) -> list[str]:
+    """Overrides of the demo: the points, no gate, as the script has none, and a stage cache of its own."""
     points = recorded_points(options.points)
     changes = [
         f"search.trials={len(points)}",
         f"search.points={json.dumps(points)}",
         "search.gate=false",
-        f"workers={{groups: {options.groups}, workers_per_group: 1, cpus_per_worker: {options.threads}}}",
+        f"workers={{groups: {options.groups}, workers_per_group: 1, cpus_per_worker: {options.threads}, "
+        f"stage_cache: {{folder: {folder / 'stages'}}}}}",  # empty: what earlier studies made is not of this one
     ]
     if options.steps is not None:
         changes += [f"unlearning.steps={options.steps}", f"anchors.unlearning.steps={options.steps}"]
@@ -206,10 +207,11 @@ def main() -> int:
     parser.add_argument("--set", action="append", default=[], help="PATH=VALUE in the study, for both sides")
     parser.add_argument("--out", type=Path, default=RESULTS / "end-to-end.json")
     options = parser.parse_args()
-    facts, changes = machine(options.threads), study_changes(options)
-    study = load_study("demo", changes)
+    facts = machine(options.threads)
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
+        changes = study_changes(options, folder)
+        study = load_study("demo", changes)
         ours = run_ours(changes, folder)
         print(f"raysearch: {len(ours['records'])} trials in {ours['seconds']:.1f} s", flush=True)
         peer = run_peer(ours["records"], study, options, folder)
@@ -217,7 +219,7 @@ def main() -> int:
     differences = check_values(ours["records"], peer["trials"])
     print("largest differences: " + ", ".join(f"{name} {value:.2g}" for name, value in differences.items()))
     found = summary(ours, peer)
-    settings = {"groups": options.groups, "changes": changes}
+    settings = {"groups": options.groups, "changes": [change for change in changes if place not in change]}
     keep({"machine": facts, "settings": settings, "largest_differences": differences, **found}, options.out)
     for row in found["trials"]:
         print(f"trial {row['trial']}, {row['stage']}: {row['ours_s']['total']} against {row['peer_s']['total']} s")
