@@ -242,7 +242,8 @@ def _dependence(
         grid = np.unique(having[parameter])
         at: tuple[Any, ...] = tuple(labels(leaf)[int(place)] for place in grid)
     else:
-        grid = np.linspace(*np.quantile(having[parameter], [0.05, 0.95]), _POINTS)
+        low, high = np.quantile(having[parameter].to_numpy(), [0.05, 0.95])
+        grid = np.linspace(low, high, _POINTS)
         at = tuple((10.0**grid if leaf.log else grid).tolist())
     rows = having.sample(min(len(having), _OTHERS), random_state=0).to_numpy()
     inputs = np.tile(rows, (len(grid), 1))
