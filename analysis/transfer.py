@@ -47,7 +47,7 @@ def main() -> int:
             of = " on ".join(Path(str(part)).name for part in where)
             console.print(Text(f"{of}: {short(arguments.intrinsic)} against", style="bold"), shown(rows))
         console.print(
-            f"Not shown: stages with fewer than {LEAST} configurations. Dim: fewer than {FEW}, and hence wide intervals. "
+            f"Not shown: stages with fewer than {LEAST} configurations. Dim: fewer than {FEW}, so wide intervals. "
             "Of twenty intervals one leaves out the truth."
         )
         if arguments.csv:
