@@ -20,7 +20,7 @@ from raysearch.pareto.front import Mask, Values, hypervolume, non_dominated, to_
 from raysearch.pareto.uncertainty import hypervolume_draws
 from raysearch.report.stages import setting
 from raysearch.uncertainty.bootstrap import ROUNDS, mean_objectives, objective_draws
-from raysearch.uncertainty.configurations import Configuration, configurations
+from raysearch.uncertainty.configurations import Configuration, configurations, measured
 
 _SAME = ("model.source", "data.table", "data.sensitive", "evaluation.split", "downstream.kind")
 """Settings in which two runs should agree, or their numbers are of different things."""
@@ -153,10 +153,12 @@ def _common_objectives(runs: tuple[RunFolder, RunFolder]) -> Mapping[str, str]:
 
 
 def _measured(run: RunFolder, objectives: Mapping[str, str]) -> list[Configuration]:
-    found = configurations(list(run.ledger))
-    found = [c for c in found if all(name in record.metrics for name in objectives for record in c.records)]
+    found = measured(configurations(list(run.ledger)), objectives)
     if not found:
-        raise UserError(f"{run.path}: no complete trial to compare; `raysearch status` says why trials failed")
+        raise UserError(
+            f"{run.path}: no complete trial with all objectives ({', '.join(objectives)}); `raysearch status` says why "
+            "trials failed"
+        )
     return found
 
 

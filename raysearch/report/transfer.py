@@ -19,7 +19,7 @@ from raysearch.config.metric_names import split
 from raysearch.errors import UserError
 from raysearch.ledger.record import TrialRecord
 from raysearch.report.stages import STAGES, WHERE, setting
-from raysearch.uncertainty.configurations import Configuration, configurations
+from raysearch.uncertainty.configurations import Configuration, configurations, measured
 
 Values = NDArray[np.float64]
 
@@ -91,7 +91,7 @@ def transfer_table(
     Raises:
         UserError: no complete trial, or a metric that none of them has.
     """
-    found, names = measured(records, metrics, intrinsic)
+    found, names = chosen(records, metrics, intrinsic)
     rows = []
     for where, group in places(found).items():
         for stage in (*STAGES, ALL):
@@ -107,7 +107,7 @@ def transfer_table(
     return pd.DataFrame(rows)
 
 
-def measured(
+def chosen(
     records: Sequence[TrialRecord], metrics: Sequence[str], intrinsic: str
 ) -> tuple[list[Configuration], list[str]]:
     """(configurations, extrinsic metrics to look at); for errors see ``transfer_table``."""
@@ -135,7 +135,7 @@ def places(found: Sequence[Configuration]) -> dict[tuple[str, ...], list[Configu
 
 def points(found: Sequence[Configuration], one: str, other: str) -> Values:
     """[configurations that have both, 2] means over seeds."""
-    having = [c for c in found if all(name in record.metrics for name in (one, other) for record in c.records)]
+    having = measured(found, (one, other))
     values = [[c.spread(name).mean for name in (one, other)] for c in having]
     return np.asarray(values, dtype=np.float64).reshape(len(having), 2)
 

@@ -13,7 +13,7 @@ from raysearch.ledger.record import TrialRecord
 from raysearch.report.front_figure import BLUE, GREY, ORANGE, STYLE
 from raysearch.report.front_table import short
 from raysearch.report.stages import STAGES
-from raysearch.report.transfer import ALL, measured, places, points
+from raysearch.report.transfer import ALL, chosen, places, points
 
 _LOOKS = {
     "baseline": ("s", ORANGE),
@@ -34,7 +34,7 @@ def draw_transfer(records: Sequence[TrialRecord], table: pd.DataFrame, intrinsic
         title: of the run.
     """
     names = list(dict.fromkeys(table["metric"]))
-    found, _ = measured(records, names, intrinsic)
+    found, _ = chosen(records, names, intrinsic)
     groups = places(found)
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(max(9.0, 4.8 * len(names)), 4.9 * len(groups) + 0.9), dpi=110, layout="constrained")
