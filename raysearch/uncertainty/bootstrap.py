@@ -68,7 +68,7 @@ def sureness(
     feasible = np.asarray([c.feasible for c in found], dtype=np.bool_)
     if not len(found):
         return Sureness({}, (0.0, 0.0, 0.0), False)
-    drawn, allowed = _drawn(found, objectives, rounds, seed)
+    drawn, allowed = objective_draws(found, objectives, rounds, seed)
     probability = probability_non_dominated(drawn, allowed)
     volumes = hypervolume_draws(drawn, allowed, reference)
     low, high = np.quantile(volumes, [0.025, 0.975]) if len(volumes) else (0.0, 0.0)
@@ -117,14 +117,14 @@ def next_replicate(
     """
     if not found:
         return None
-    probability = probability_non_dominated(*_drawn(found, objectives, ROUNDS, seed))
+    probability = probability_non_dominated(*objective_draws(found, objectives, ROUNDS, seed))
     searched = np.asarray([c.records[0].kind == "search" for c in found])
     seeds = np.asarray([len(c.records) + pending.get(c.trial, 0) for c in found], dtype=np.float64)
     row = most_uncertain(np.where(searched, probability, 0.0), seeds, most_seeds)
     return None if row is None else found[row]
 
 
-def _drawn(
+def objective_draws(
     found: Sequence[Configuration], objectives: Mapping[str, str], rounds: int, seed: int
 ) -> tuple[Values, NDArray[np.bool_]]:
     """([rounds, configurations, objectives] minimised, [rounds, configurations] whether all constraints hold there).
@@ -232,9 +232,10 @@ class _Resampling:
         target, decided = np.asarray(evidence.target)[kept], np.asarray(evidence.decided)[kept]
         cell = (group * 2 + target) * 2 + decided
         count = int(group.max()) + 1
-        indicator = np.zeros((len(group), count * 4), dtype=np.int64)
+        indicator = np.zeros((len(group), count * 4))
         indicator[np.arange(len(group)), cell] = 1
-        return np.asarray((weights @ indicator).reshape(self._rounds, count, 2, 2))
+        counted = weights.astype(np.float64) @ indicator  # exact, and whole numbers have no fast product
+        return counted.astype(np.int64).reshape(self._rounds, count, 2, 2)
 
     def _counts(self, name: str, strata: NDArray[np.int64]) -> NDArray[np.int64]:
         """[rounds, items] how often each item is drawn, within its stratum; made once a name."""
