@@ -13,7 +13,7 @@ from raysearch.pipeline.preflight import anchors
 from raysearch.search import storage
 from raysearch.search.recorder import verdict as verdict_of
 from raysearch.search.searcher import Agenda, Verdict
-from raysearch.study.warm_start import WarmTrial
+from raysearch.study.warm_start import WarmTrial, kept
 
 
 def replicates_of(study: Study, asked: int) -> int:
@@ -49,9 +49,16 @@ def agenda(study: Study, run: RunFolder, asked: int) -> Agenda:
     )
 
 
-def optuna_study(study: Study, run: RunFolder, warm: list[WarmTrial]) -> Any:
-    """Optuna's study of a run, made anew from the ledger: every finished sampled trial once, none left running."""
-    opened = storage.open_storage(run.journal)
+def optuna_study(study: Study, run: RunFolder, warm: list[WarmTrial], place: Any = None) -> Any:
+    """Optuna's study of a run, made anew from the ledger: every finished sampled trial once, none left running.
+
+    Args:
+        study: the run's.
+        run: its folder.
+        warm: trials of earlier runs.
+        place: Optuna's storage; None for the one that the run has, or is to have.
+    """
+    opened = storage.open_storage(run.journal) if place is None else place
     proposed = sum(proposal.kind == "search" for proposal in run.ledger.proposals())
     found = storage.new_study(opened, study_name(run), study, proposed)
     trials = [*_warm(warm), *_recorded(study, run)]
@@ -59,6 +66,27 @@ def optuna_study(study: Study, run: RunFolder, warm: list[WarmTrial]) -> Any:
         trials = [(params, verdict.without_constraints(), attributes) for params, verdict, attributes in trials]
     storage.add(found, study.space, trials)
     return found
+
+
+def stored(run: RunFolder) -> tuple[Any, str, str]:
+    """(Optuna's storage, the study's name there, a word on where it comes from) of a run, to look at.
+
+    A run that has none, as a copy of its ledger alone, or one in a database that is not named here, gets one in memory.
+
+    Raises:
+        UserError: the database that is named does not serve, or a record cannot be read.
+    """
+    name = study_name(run)
+    found = storage.holding(name, run.journal)
+    if found is not None:
+        return found, name, ""
+    found = storage.in_memory()
+    optuna_study(run.study(), run, kept(run), found)
+    return (
+        found,
+        name,
+        f"{run.path}: no journal or database with its study is here; shown from its ledger, as it is now",
+    )
 
 
 def study_name(run: RunFolder) -> str:
