@@ -48,19 +48,21 @@ def dashboard(
     """Serve optuna-dashboard on a run's study, to look at only, until Ctrl-C. Needs `raysearch[dashboard]`."""
     from raysearch.ledger.run_folder import RunFolder
     from raysearch.search.dashboard import check_installed, server
+    from raysearch.search.storage import holding
 
     console = console_on(soft_wrap=True)
     with exit_codes(), _until_stopped():
         run = RunFolder.open(folder)
         check_installed()
-        from raysearch.study.agenda import stored
+        storage = holding(run.optuna_name, run.journal)
+        if storage is None:  # a copy of a ledger alone, or its database is not the one that is named here
+            console.print(f"{run.path}: its Optuna study is not here; shown from the ledger as it is now", markup=False)
+            from raysearch.study.agenda import from_ledger
 
-        storage, name, note = stored(run)
-        served, address = server(storage, name, port)
+            storage = from_ledger(run)
+        served, address = server(storage, run.optuna_name, port)
         with served:
-            if note:
-                console.print(note, highlight=False, markup=False)
-            console.print(f"{name}: {address} (Ctrl-C ends it)", highlight=False, markup=False)
+            console.print(f"{run.optuna_name}: {address} (Ctrl-C ends it)", highlight=False, markup=False)
             if not no_open and _has_screen():
                 webbrowser.open(address)
             served.serve_forever()

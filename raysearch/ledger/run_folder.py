@@ -57,6 +57,11 @@ class RunFolder:
         return self.path / "optuna.journal"
 
     @property
+    def optuna_name(self) -> str:
+        """Of Optuna's study: the folder's name, and the run's own id, so that runs in one database never meet."""
+        return f"{self.path.resolve().name}-{self.manifest().get('id', 'old')}"
+
+    @property
     def checkpoints(self) -> Path:
         return self.path / "checkpoints"
 

@@ -130,10 +130,11 @@ def _parts(view: View) -> list[RenderableType]:
 
 def _bar(view: View) -> RenderableType:
     tally, line = view.tally, Table.grid(padding=(0, 1))
+    anchors = f"{tally.anchors} anchor" + ("" if tally.anchors == 1 else "s")
     line.add_column(max_width=_BAR_MOST)
     line.add_row(
-        ProgressBar(total=max(1, view.total), completed=min(tally.recorded, view.total)),
-        Text(f"{tally.recorded}/{view.total}", style="bold").append(f", {tally.anchors} anchors", style="not bold"),
+        ProgressBar(max(1, view.total), min(tally.recorded, view.total), complete_style="cyan", finished_style="green"),
+        Text(f"{tally.recorded}/{view.total}", style="bold").append(f", {anchors}", style="not bold"),
     )
     return line
 

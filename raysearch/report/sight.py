@@ -84,7 +84,7 @@ class Sight:
         if self.done:
             return "done: nothing is left to do"
         if not working:
-            return f"no process works on it; resume with `raysearch resume {self._run.path}`"
+            return f"no process works on it; resume with: raysearch resume {self._run.path}"
         if progress is None:
             return "a process works on it, and does not say yet what its workers do"
         what = "scoring the front on the test split" if progress.work == "confirm" else "searching"

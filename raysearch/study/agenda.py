@@ -68,30 +68,20 @@ def optuna_study(study: Study, run: RunFolder, warm: list[WarmTrial], place: Any
     return found
 
 
-def stored(run: RunFolder) -> tuple[Any, str, str]:
-    """(Optuna's storage, the study's name there, a word on where it comes from) of a run, to look at.
-
-    A run that has none, as a copy of its ledger alone, or one in a database that is not named here, gets one in memory.
+def from_ledger(run: RunFolder) -> Any:
+    """A storage in memory with Optuna's study of a run as its ledger is now: for a run whose own storage is not here.
 
     Raises:
-        UserError: the database that is named does not serve, or a record cannot be read.
+        UserError: a record cannot be read.
     """
-    name = study_name(run)
-    found = storage.holding(name, run.journal)
-    if found is not None:
-        return found, name, ""
     found = storage.in_memory()
     optuna_study(run.study(), run, kept(run), found)
-    return (
-        found,
-        name,
-        f"{run.path}: no journal or database with its study is here; shown from its ledger, as it is now",
-    )
+    return found
 
 
 def study_name(run: RunFolder) -> str:
-    """Of Optuna's study: the folder's name, and the run's own id, so that runs in one database never meet."""
-    return f"{run.path.resolve().name}-{run.manifest().get('id', 'old')}"
+    """Of Optuna's study."""
+    return run.optuna_name
 
 
 Told = tuple[Mapping[str, Any], Verdict, Mapping[str, Any]]

@@ -20,6 +20,7 @@ import pytest
 from raysearch.ledger.run_folder import RunFolder
 from raysearch.ledger.tensorboard import write_trial
 from raysearch.search.dashboard import server
+from raysearch.search.storage import holding
 from raysearch.study import agenda
 
 RECORDED = Path(__file__).parents[2] / "benchmarks" / "data" / "demo-60"
@@ -44,9 +45,9 @@ def dashboard(run: RunFolder, request: pytest.FixtureRequest) -> Iterator[tuple[
     """A run with its journal or without one, and the address of its study's page."""
     if request.param == "journal":
         agenda.optuna_study(run.study(), run, [])
-    storage, name, note = agenda.stored(run)
-    assert ("from its ledger" in note) == (request.param == "ledger")
-    served, address = server(storage, name, 0)
+    storage = holding(run.optuna_name, run.journal)
+    assert (storage is None) == (request.param == "ledger")
+    served, address = server(storage or agenda.from_ledger(run), run.optuna_name, 0)
     thread = threading.Thread(target=served.serve_forever, daemon=True)
     thread.start()
     yield run, address
@@ -87,6 +88,7 @@ def started(*arguments: str) -> subprocess.Popen[str]:
     ],
 )
 def test_ctrl_c_ends_the_looking_without_a_traceback(run: RunFolder, verb: tuple[str, ...], words: str) -> None:
+    agenda.optuna_study(run.study(), run, [])
     (run.path / "ledger" / "000060.jsonl").unlink()  # something is left to do
     process = started(verb[0], str(run.path), *verb[1:])
     assert process.stdout is not None

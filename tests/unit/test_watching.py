@@ -175,7 +175,7 @@ def test_a_run_with_little_in_it_gives_a_sensible_screen(
         run.ledger.append(found)
     text = "\n".join(drawn(overview(run)))
     assert words in text and f"{len(records)}/7" in text
-    assert f"noprocessworksonit;resumewith`raysearchresume{run.path}`" in "".join(text.split())
+    assert f"noprocessworksonit;resumewith:raysearchresume{run.path}" in "".join(text.split())
     json.dumps(summarize(run), allow_nan=False)
 
 
