@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 
-from raysearch.cli import bias_verb, reading_verbs, search_verbs, workshop_verbs
+from raysearch.cli import bias_verb, reading_verbs, search_verbs, watching_verbs, workshop_verbs
 from raysearch.cli.app import app
 
-__all__ = ["app", "bias_verb", "main", "reading_verbs", "search_verbs", "workshop_verbs"]
+__all__ = ["app", "bias_verb", "main", "reading_verbs", "search_verbs", "watching_verbs", "workshop_verbs"]
 
 
 def main() -> None:

@@ -99,7 +99,7 @@ def kept_work(path: Path, console: Console) -> Iterator[None]:
 def show_end(path: Path, console: Console) -> None:
     show_front(path, console, picture=True)
     console.print(f"\nRun folder: [cyan]{escape(str(path))}[/]")
-    console.print(f"Curves: tensorboard --logdir {escape(str(path))}/tensorboard", highlight=False)
+    console.print(f"Curves: tensorboard --logdir {escape(str(path))}", highlight=False)
 
 
 def show_front(folder: Path, console: Console, picture: bool) -> None:

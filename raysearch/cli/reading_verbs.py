@@ -27,15 +27,16 @@ def front(folder: Run, as_json: AsJson = False) -> None:
             show_front(folder, console_on(), picture=True)
 
 
-@app.command(epilog="`raysearch status runs/demo-20260101-120000 --json`")
+@app.command(epilog="`raysearch status runs/demo-20260101-120000` · `raysearch status RUN --json | jq .hypervolume`")
 def status(folder: Run, as_json: AsJson = False) -> None:
-    """Say what a run holds: trials by state, failures by reason, seconds by stage."""
+    """Say in one screen how a run stands: trials by state, best values, hypervolume, rate, cost, what is left."""
     from raysearch.ledger.run_folder import RunFolder
-    from raysearch.report.status import status_table, summarize
+    from raysearch.report.screen import Screen
+    from raysearch.report.status import overview, summarize
 
     with exit_codes():
-        summary = summarize(RunFolder.open(folder))
+        run = RunFolder.open(folder)
         if as_json:
-            print_json(summary)
+            print_json(summarize(run))
         else:
-            console_on().print(status_table(summary))
+            console_on().print(Screen(overview(run)))

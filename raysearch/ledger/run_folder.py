@@ -6,6 +6,7 @@ RUN/ledger/            one file a fact: the truth (``store.py``)
 RUN/warm_start.jsonl   trials of earlier runs that the search began with
 RUN/checkpoints/       states of unfinished trials
 RUN/driver.lock        held by the one process that may write
+RUN/progress.json      what the workers do just now (``progress.py``)
 RUN/ledger.parquet     a copy of it for pandas
 RUN/optuna.journal     Optuna's own journal of the study
 RUN/tensorboard/       curves and HParams, a folder a trial
@@ -33,6 +34,8 @@ from raysearch.errors import RunFolderError
 from raysearch.ledger.store import Ledger
 
 MANIFEST_VERSION = 1
+_LOOK_S = 0.5
+"""Who looks whether a run is driven holds its lock for a moment: a driver that comes just then waits for so long."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,11 @@ class RunFolder:
     @property
     def journal(self) -> Path:
         return self.path / "optuna.journal"
+
+    @property
+    def optuna_name(self) -> str:
+        """Of Optuna's study: the folder's name, and the run's own id, so that runs in one database never meet."""
+        return f"{self.path.resolve().name}-{self.manifest().get('id', 'old')}"
 
     @property
     def checkpoints(self) -> Path:
@@ -83,10 +91,14 @@ class RunFolder:
         data: dict[str, Any] = json.loads((self.path / "manifest.json").read_text(encoding="utf-8"))
         return data
 
-    def asked_trials(self) -> int:
-        """Sampled trials that were asked for: the study's number, or the last extension's."""
+    def asked_trials(self, study: Study | None = None) -> int:
+        """Sampled trials that were asked for: the study's number, or the last extension's.
+
+        Args:
+            study: this run's, where the caller has read it already.
+        """
         extended: list[int] = self.manifest().get("extended_to", [])
-        return extended[-1] if extended else self.study().config.search.trials
+        return extended[-1] if extended else (study or self.study()).config.search.trials
 
     def extend(self, trials: int) -> None:
         """Writes down that so many sampled trials are asked for now."""
@@ -102,7 +114,7 @@ class RunFolder:
         """
         lock = FileLock(self.path / "driver.lock")
         try:
-            lock.acquire(timeout=0)
+            lock.acquire(timeout=_LOOK_S)
         except Timeout:
             raise RunFolderError(
                 f"{self.path}: another raysearch is working on this run. Wait for it or stop it (Ctrl-C), then "

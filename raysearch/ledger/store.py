@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -93,8 +93,23 @@ class Ledger:
         Raises:
             RunFolderError: a record cannot be read, or a newer raysearch wrote it.
         """
+        yield from self.unknown(())
+
+    def unknown(self, known: Container[int]) -> Iterator[TrialRecord]:
+        """Records of trials that the caller does not know yet, by number: a record never changes once it is there.
+
+        Raises:
+            RunFolderError: as in ``__iter__``.
+        """
         for path in sorted(self._folder.glob("[0-9]*.jsonl")):
-            yield self._read(path)
+            if int(path.stem) not in known:
+                yield self._read(path)
+
+    def unfinished(self) -> list[int]:
+        """Numbers of the trials that were handed out and are not recorded; reads no file."""
+        proposed = {path.name for path in (self._folder / "proposed").glob("[0-9]*.jsonl")}
+        recorded = {path.name for path in self._folder.glob("[0-9]*.jsonl")}
+        return sorted(int(name.removesuffix(".jsonl")) for name in proposed - recorded)
 
     def get(self, trial: int) -> TrialRecord:
         """One record.

@@ -1,12 +1,12 @@
 """TensorBoard logs made from records: loss curves, objectives, and the HParams table. No torch, no TensorFlow.
 
-tensorboard --logdir RUN/tensorboard
+tensorboard --logdir RUN
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +16,22 @@ from tensorboard.plugins.hparams import api_pb2, plugin_data_pb2, summary_v2
 from tensorboard.plugins.hparams import metadata as hparams_metadata
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
+from raysearch.config.load import Study
+from raysearch.config.space import Choice, labels, parameters
 from raysearch.ledger.record import TrialRecord
 
+_NUMBER, _WORD, _SWITCH = api_pb2.DATA_TYPE_FLOAT64, api_pb2.DATA_TYPE_STRING, api_pb2.DATA_TYPE_BOOL
 
-def write_trial(folder: Path, record: TrialRecord, objectives: Iterable[str]) -> Path:
-    """Writes one trial's logs to ``folder/trial-000007``: HParams, curves by step, metrics at the last step."""
+
+def write_trial(folder: Path, record: TrialRecord, study: Study) -> Path:
+    """Writes one trial's logs to ``folder/trial-000007-combined``: HParams, curves by step, metrics at the last."""
     target = trial_folder(folder, record)
     writer = EventFileWriter(str(target))
+    columns = _columns(study)
     hparams: dict[str, Any] = {"stage": record.stage, "kind": record.kind, **record.params}
-    hparams = {
-        name: value if isinstance(value, bool | int | float | str) else str(value) for name, value in hparams.items()
-    }
+    hparams = {name: str(value) if columns.get(name, _WORD) == _WORD else value for name, value in hparams.items()}
     _add(writer, summary_v2.hparams_pb(hparams, trial_id=target.name))
-    _add(writer, _experiment(hparams, objectives))
+    _add(writer, _experiment(columns, study.config.objectives))
     for point in record.curves:
         _add(writer, _scalars({f"unlearning/{k}": v for k, v in point.items() if k != "step"}), int(point["step"]))
     last = int(record.curves[-1]["step"]) if record.curves else 0
@@ -52,20 +55,35 @@ def trial_folder(folder: Path, record: TrialRecord) -> Path:
     return folder / f"trial-{record.trial:06d}-{record.stage}"
 
 
-def _experiment(hparams: dict[str, Any], objectives: Iterable[str]) -> Summary:
-    """What the HParams table has for columns: TensorBoard takes it as it is, and looks for nothing else."""
-    columns = [api_pb2.HParamInfo(name=name, type=_kind(value)) for name, value in hparams.items()]
+def _columns(study: Study) -> dict[str, Any]:
+    """Name -> type of all that a trial of the study may have for a parameter."""
+    found = {"stage": _WORD, "kind": _WORD}
+    for name, parameter in parameters(study.space).items():
+        kinds = {_NUMBER}
+        if isinstance(parameter.distribution, Choice):
+            kinds = {_kind(label) for label in labels(parameter.distribution)}
+        found[name] = kinds.pop() if len(kinds) == 1 else _WORD
+    return found
+
+
+def _experiment(columns: Mapping[str, Any], objectives: Mapping[str, str]) -> Summary:
+    """What the HParams table has for columns.
+
+    TensorBoard takes those of the first trial that it reads for all of them, so each trial names the whole study's: an
+    anchor, which has no sampled parameters, would leave a table without any.
+    """
+    hparams = [api_pb2.HParamInfo(name=name, type=kind) for name, kind in columns.items()]
     infos = [
         api_pb2.MetricInfo(name=api_pb2.MetricName(tag=f"objective/{name}"), display_name=name) for name in objectives
     ]
-    experiment = api_pb2.Experiment(hparam_infos=columns, metric_infos=infos)
+    experiment = api_pb2.Experiment(hparam_infos=hparams, metric_infos=infos)
     return _hparams_summary(hparams_metadata.EXPERIMENT_TAG, plugin_data_pb2.HParamsPluginData(experiment=experiment))
 
 
 def _kind(value: Any) -> Any:
     if isinstance(value, bool):
-        return api_pb2.DATA_TYPE_BOOL
-    return api_pb2.DATA_TYPE_STRING if isinstance(value, str) else api_pb2.DATA_TYPE_FLOAT64
+        return _SWITCH
+    return _NUMBER if isinstance(value, int | float) else _WORD
 
 
 def _hparams_summary(tag: str, content: Any) -> Summary:

@@ -1,23 +1,26 @@
-"""The screen of a running study: a bar and what each group does on a terminal, plain lines elsewhere."""
+"""The screen of a running study: what it has come to and what each group does; plain lines where is no terminal."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import Any
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console
 from rich.live import Live
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from raysearch.config.load import Study
+from raysearch.ledger.progress import GroupNow
 from raysearch.ledger.record import TrialRecord
 from raysearch.ledger.run_folder import RunFolder
 from raysearch.report.front_table import short
+from raysearch.report.screen import Screen, View, duration, plain
+from raysearch.report.tally import Tallies
 
 _PLAIN_EVERY_S = 20.0
 """Without a terminal: a line this often shows that the study is alive and does not fill a log."""
@@ -32,22 +35,11 @@ class LiveScreen:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._progress = Progress(
-            TextColumn("[bold]trials"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-            console=console,
-        )
-        self._task = self._progress.add_task("trials", total=None)
         self._live: Live | None = None
         self._last_plain = 0.0
-        self._total = 0
-        self._done = 0
         self._start = time.monotonic()
-        self._failed = 0
+        self._view: View | None = None
+        self._tallies: Tallies | None = None
 
     @contextmanager
     def shown(self) -> Iterator[LiveScreen]:
@@ -55,25 +47,37 @@ class LiveScreen:
         if not self._console.is_terminal:
             yield self
             return
-        with Live(
+        live = Live(
             console=self._console, refresh_per_second=4, transient=True, redirect_stdout=False, redirect_stderr=False
-        ) as live:
-            self._live = live
-            try:
-                yield self
-            finally:
-                self._live = None
+        )
+        live.start()
+        self._live = live
+        try:
+            yield self
+        finally:
+            self._live = None
+            with suppress(OSError):  # the terminal may be gone by now; the study is not
+                live.stop()
 
     def say(self, text: str) -> None:
-        """A line above the bar."""
+        """A line above the screen."""
         self._console.print(Text(text, style="dim"))
 
     def started(self, run: RunFolder, study: Study, total: int, done: int) -> None:
         """Begins counting."""
-        self._total = total
-        self._done = done
         self._start = time.monotonic()
-        self._progress.update(self._task, total=total, completed=done)
+        self._tallies = Tallies(study)
+        if done:  # else there is nothing to add, or the run's records are not what is counted: on the test split
+            self._tallies.add(run.ledger)
+        self._view = View(
+            name=study.config.name,
+            path=str(run.path),
+            objectives=study.config.objectives,
+            corner=study.config.corner,
+            total=total,
+            tally=self._tallies.now(),
+            working=True,
+        )
         workers = study.config.workers
         before = f", {done} of them recorded already" if done else ""
         self._console.print(
@@ -83,12 +87,21 @@ class LiveScreen:
 
     def working(self, groups: Mapping[str, Any]) -> None:
         """Shows what each group does."""
+        if self._view is None or self._tallies is None:
+            return
+        doing = {name: GroupNow.of(state) for name, state in groups.items()}
+        self._view = replace(
+            self._view,
+            tally=self._tallies.now(),
+            running=sum(state.trial is not None for state in doing.values()),
+            standing=f"for {duration(time.monotonic() - self._start)}",
+            groups=doing,
+        )
         if self._live is not None:
-            self._live.update(self._render(groups))
+            self._live.update(Screen(self._view, self._console.size.height - 1))
         elif time.monotonic() - self._last_plain >= _PLAIN_EVERY_S:
             self._last_plain = time.monotonic()
-            doing = "; ".join(f"{name} {_doing(state)}" for name, state in groups.items())
-            line = f"[{self._elapsed()}] {self._done}/{self._total} trials; {doing}"
+            line = f"[{self._elapsed()}] {plain(self._view)}"
             self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     def reached(self, trial: int, fidelity: int) -> None:
@@ -96,35 +109,21 @@ class LiveScreen:
 
     def finished(self, record: TrialRecord) -> None:
         """One line a trial."""
-        self._done += 1
-        self._failed += record.state == "failed"
-        self._progress.update(self._task, completed=self._done)
-        self._console.print(_line(record, self._elapsed()), soft_wrap=True)
+        if self._tallies is not None:
+            self._tallies.add([record])
+        self._console.print(line_of(record, self._elapsed()), soft_wrap=True)
 
     def _elapsed(self) -> str:
         seconds = int(time.monotonic() - self._start)
         return f"{seconds // 60:02d}:{seconds % 60:02d}"
 
-    def _render(self, groups: Mapping[str, Any]) -> RenderableType:
-        table = Table.grid(padding=(0, 2))
-        for name, state in groups.items():
-            table.add_row(f"  {name}", _doing(state))
-        return Group(table, self._progress)
 
-
-def _doing(state: Any) -> str:
-    if state.work is None:
-        return str(state.stage)
-    step = f" {state.done}/{state.total}" if state.total else ""
-    loss = f", loss {state.values['loss']:.3f}" if "loss" in state.values else ""
-    return f"trial {state.work.number}: {state.stage}{step}{loss}"
-
-
-def _line(record: TrialRecord, elapsed: str) -> Text:
+def line_of(record: TrialRecord, at: str) -> Text:
+    """A finished trial in one line; ``at`` is a time in words."""
     name = {"anchor": f"{record.stage} anchor", "replicate": f"seed for {record.replicate_of}"}.get(
         record.kind, record.stage
     )
-    line = Text(f"[{elapsed}] trial {record.trial:>3} {name:<17}")
+    line = Text(f"[{at}] trial {record.trial:>3} {name:<17}")
     if record.state == "failed":
         return line.append(f" failed: {record.reason}: {record.detail}", style="red")
     if record.state != "complete":

@@ -72,7 +72,7 @@ class Recorder:
             self._spent.setdefault(rung.trial, Counter()).update(rung.costs_s)
         for record in run.ledger:
             if not trial_folder(run.tensorboard, record).is_dir():  # killed between the two
-                write_trial(run.tensorboard, record, study.config.objectives)
+                write_trial(run.tensorboard, record, study)
             if record.kind == "anchor" and record.stage == "baseline" and record.state == "complete":
                 self._baseline = {name: estimate.value for name, estimate in record.metrics.items()}
 
@@ -152,7 +152,7 @@ class Recorder:
             **judged.fields,
         )
         self._run.ledger.append(record)
-        write_trial(self._run.tensorboard, record, self._study.config.objectives)
+        write_trial(self._run.tensorboard, record, self._study)
         if record.state != "failed":
             self.failures_in_a_row = 0
         elif record.reason not in OF_THE_TRIAL:

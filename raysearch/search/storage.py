@@ -16,7 +16,7 @@ from typing import Any
 import optuna
 from optuna.distributions import BaseDistribution
 from optuna.samplers._ga._base import BaseGASampler
-from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.study import StudyDirection
 from optuna.trial import TrialState, create_trial
@@ -60,6 +60,24 @@ def open_storage(journal: Path) -> BaseStorage:
         ) from None
 
 
+def holding(name: str, journal: Path) -> BaseStorage | None:
+    """The database or journal file that has a study of this name; None where neither has. Makes nothing.
+
+    Raises:
+        UserError: as in ``open_storage``.
+    """
+    if not os.environ.get(ADDRESS, "").strip() and not (journal.is_file() and os.access(journal, os.W_OK)):
+        return None  # Optuna opens a journal file for writing, also where it only reads
+    opened = open_storage(journal)
+    return opened if name in optuna.get_all_study_names(opened) else None
+
+
+def in_memory() -> BaseStorage:
+    """A storage that lives as long as this process."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    return InMemoryStorage()
+
+
 def new_study(storage: BaseStorage, name: str, study: Study, trials_so_far: int = 0) -> optuna.Study:
     """A new study under a name of its own; an older one of this name, derived from the same ledger, is removed first.
 
@@ -71,13 +89,17 @@ def new_study(storage: BaseStorage, name: str, study: Study, trials_so_far: int 
     """
     if name in optuna.get_all_study_names(storage):
         optuna.delete_study(study_name=name, storage=storage)
-    return optuna.create_study(
+    found = optuna.create_study(
         storage=storage,
         study_name=name,
         directions=list(study.config.objectives.values()),
         sampler=build(study.config.search.sampler, goal_of(study), trials_so_far),
         load_if_exists=False,
     )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        found.set_metric_names(list(study.config.objectives))  # for who looks at it with Optuna's tools
+    return found
 
 
 def goal_of(study: Study) -> Goal:

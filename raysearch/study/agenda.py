@@ -13,7 +13,7 @@ from raysearch.pipeline.preflight import anchors
 from raysearch.search import storage
 from raysearch.search.recorder import verdict as verdict_of
 from raysearch.search.searcher import Agenda, Verdict
-from raysearch.study.warm_start import WarmTrial
+from raysearch.study.warm_start import WarmTrial, kept
 
 
 def replicates_of(study: Study, asked: int) -> int:
@@ -49,9 +49,16 @@ def agenda(study: Study, run: RunFolder, asked: int) -> Agenda:
     )
 
 
-def optuna_study(study: Study, run: RunFolder, warm: list[WarmTrial]) -> Any:
-    """Optuna's study of a run, made anew from the ledger: every finished sampled trial once, none left running."""
-    opened = storage.open_storage(run.journal)
+def optuna_study(study: Study, run: RunFolder, warm: list[WarmTrial], place: Any = None) -> Any:
+    """Optuna's study of a run, made anew from the ledger: every finished sampled trial once, none left running.
+
+    Args:
+        study: the run's.
+        run: its folder.
+        warm: trials of earlier runs.
+        place: Optuna's storage; None for the one that the run has, or is to have.
+    """
+    opened = storage.open_storage(run.journal) if place is None else place
     proposed = sum(proposal.kind == "search" for proposal in run.ledger.proposals())
     found = storage.new_study(opened, study_name(run), study, proposed)
     trials = [*_warm(warm), *_recorded(study, run)]
@@ -61,9 +68,20 @@ def optuna_study(study: Study, run: RunFolder, warm: list[WarmTrial]) -> Any:
     return found
 
 
+def from_ledger(run: RunFolder) -> Any:
+    """A storage in memory with Optuna's study of a run as its ledger is now: for a run whose own storage is not here.
+
+    Raises:
+        UserError: a record cannot be read.
+    """
+    found = storage.in_memory()
+    optuna_study(run.study(), run, kept(run), found)
+    return found
+
+
 def study_name(run: RunFolder) -> str:
-    """Of Optuna's study: the folder's name, and the run's own id, so that runs in one database never meet."""
-    return f"{run.path.resolve().name}-{run.manifest().get('id', 'old')}"
+    """Of Optuna's study."""
+    return run.optuna_name
 
 
 Told = tuple[Mapping[str, Any], Verdict, Mapping[str, Any]]

@@ -23,6 +23,7 @@ from raysearch.ledger.store import Ledger
 from raysearch.pipeline.leg import Leg
 from raysearch.search import constraints
 from raysearch.search.recorder import estimates
+from raysearch.study.herald import Herald
 from raysearch.study.listener import Listener, StudyError
 from raysearch.study.session import chatter_to, check_place, start_ray, watch
 from raysearch.uncertainty.bootstrap import front_members
@@ -87,7 +88,8 @@ def confirm(run: RunFolder, listener: Listener, address: str | None = None) -> C
         wanted = [record for record in records if record.trial in planned - scored]
         if wanted:
             check_place(study, address)
-            _score(study, run, place, wanted, listener, address)
+            with Herald(listener, run, "confirm") as herald:
+                _score(study, run, place, wanted, herald, address)
     return Confirmation(chosen, references, at, new, changed)
 
 

@@ -17,6 +17,7 @@ from raysearch.errors import ConfigError, Problem, UserError
 from raysearch.ledger.read import write_parquet
 from raysearch.ledger.run_folder import RunFolder
 from raysearch.pipeline.preflight import anchors, check
+from raysearch.study.herald import Herald
 from raysearch.study.listener import Listener, StudyError
 from raysearch.study.session import chatter_to, check_place, start_ray, watch
 
@@ -135,10 +136,11 @@ def _drive(study: Study, run: RunFolder, listener: Listener, address: str | None
                 "Mend the cause and start a new run; records are never replaced."
             )
     asked = run.asked_trials()
-    listener.started(run, study, asked + len(anchors(study)), sum(1 for _ in run.ledger))
-    with chatter_to(run.logs / "ray.log", shown=logging.getLogger().isEnabledFor(logging.INFO)):
+    shown = logging.getLogger().isEnabledFor(logging.INFO)
+    with Herald(listener, run) as herald, chatter_to(run.logs / "ray.log", shown):
+        herald.started(run, study, asked + len(anchors(study)), sum(1 for _ in run.ledger))
         try:
-            search(study, run, asked, listener, address, WorkerPool)
+            search(study, run, asked, herald, address, WorkerPool)
         finally:
             write_parquet(run)
 

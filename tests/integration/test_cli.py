@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -163,7 +164,7 @@ def test_an_address_that_is_none(study: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("verb", ["front", "status", "resume", "confirm", "simulate"])
+@pytest.mark.parametrize("verb", ["front", "status", "watch", "dashboard", "resume", "confirm", "simulate"])
 def test_a_folder_that_is_no_run(tmp_path: Path, verb: str) -> None:
     code, _, error = call(verb, str(tmp_path / "nowhere"))
     assert code == 2
@@ -183,6 +184,45 @@ def test_front_and_status_for_programs(run: RunFolder) -> None:
     code, out, _ = call("status", str(run.path), "--json")
     found = json.loads(out)
     assert (found["recorded"], found["complete"], found["failed"]) == (3, 2, {"out of memory": 1})
+    assert (found["best_feasible"], found["best_feasible_trial"]) == ({"accuracy": 0.7}, {"accuracy": 0})
+    assert (found["hypervolume"], found["reference_point"]) == (pytest.approx(0.7), {"accuracy": 0.0})
+    assert (found["running"], found["done"], found["left"]) == (False, False, found["trials"] - 3)
+    assert "resume" in found["standing"]
+
+
+@pytest.mark.parametrize("verb", [("status",), ("watch", "--once")])
+def test_a_run_is_shown_in_one_screen(run: RunFolder, verb: tuple[str, ...], capfd: pytest.CaptureFixture[str]) -> None:
+    assert call(*verb, str(run.path))[0] == 0
+    lines = capfd.readouterr().out.splitlines()
+    assert len(lines) <= 24 and max(map(len, lines)) <= 80
+    text = "\n".join(lines)
+    found = ("3/23, 1 anchor", "complete 2", "failed 1", "accuracy ↑ 0.700 (trial 0)", "0.7000 from (0)", "resume with")
+    for words in found:
+        assert words in text, text
+
+
+@pytest.mark.parametrize("verb", [("status",), ("status", "--json"), ("watch",), ("dashboard", "--port", "0")])
+def test_a_ledger_of_a_newer_version_is_one_line(run: RunFolder, verb: tuple[str, ...]) -> None:
+    newer = record(9).model_dump(mode="json") | {"schema_version": 99}
+    (run.path / "ledger" / "000009.jsonl").write_text(json.dumps(newer))
+    code, out, error = call(*verb, str(run.path))
+    assert (code, out) == (2, "")
+    assert "written by a newer raysearch" in error and "Upgrade" in error and len(error.splitlines()) == 1
+
+
+def test_without_optuna_dashboard_the_remedy_is_named(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    code, _, error = call("dashboard", str(run.path))
+    assert (code, error.count("\n")) == (2, 1)
+    assert 'pip install "raysearch[dashboard]"' in error
+
+
+def test_a_port_that_is_taken(run: RunFolder) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        code, _, error = call("dashboard", str(run.path), "--no-open", "--port", str(port))
+    assert (code, error.count("\n")) == (2, 1)
+    assert f"--port {port}: cannot be had" in error
 
 
 def test_front_of_a_run_without_trials(tmp_path: Path) -> None:
@@ -298,6 +338,8 @@ def test_schema_and_version() -> None:
         "resume",
         "front",
         "status",
+        "watch",
+        "dashboard",
         "confirm",
         "simulate",
         "debug",

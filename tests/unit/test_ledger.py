@@ -12,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from raysearch.config.load import Study
 from raysearch.config.schema import TrialConfig
 from raysearch.errors import RunFolderError
 from raysearch.ledger.read import frame, read_frame, read_study, write_parquet
@@ -21,6 +22,14 @@ from raysearch.ledger.store import Ledger
 from raysearch.ledger.tensorboard import write_trial
 
 STUDY = "name: small\ntrial: {seed: !int {low: 0, high: 9}}\n"
+SPACE = """\
+name: small
+trial:
+  seed: !int {low: 0, high: 9}
+  text: {max_columns: !choice [null, 4]}
+  cda: !choice [{mode: none}, {mode: replace}]
+objectives: {accuracy: maximize}
+"""
 
 
 def record(trial: int, **changes) -> TrialRecord:
@@ -42,6 +51,10 @@ def record(trial: int, **changes) -> TrialRecord:
         "curves": [{"step": 1.0, "loss": 0.5}, {"step": 2.0, "loss": 0.25}],
     }
     return TrialRecord.model_validate(given | changes)
+
+
+def study(text: str = STUDY) -> Study:
+    return Study.from_text(text, Path("small.yaml"), ())
 
 
 def make_run(tmp_path: Path) -> RunFolder:
@@ -163,7 +176,7 @@ def test_tensorboard_loads_curves_metrics_and_hparams(tmp_path: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
     from tensorboard.plugins.hparams import plugin_data_pb2
 
-    target = write_trial(tmp_path, record(5), ["accuracy"])
+    target = write_trial(tmp_path, record(5), study())
     events = EventAccumulator(str(target))
     events.Reload()
     assert [event.value for event in events.Scalars("unlearning/loss")] == [0.5, 0.25]
@@ -174,13 +187,14 @@ def test_tensorboard_loads_curves_metrics_and_hparams(tmp_path: Path) -> None:
     assert start.hparams["stage"].string_value == "baseline"
 
 
-def test_tensorboards_own_hparams_page_has_a_column_a_parameter(tmp_path: Path) -> None:
+def test_tensorboards_own_hparams_page_has_a_column_a_parameter_though_anchors_have_none(tmp_path: Path) -> None:
     from tensorboard.backend.event_processing import data_provider, plugin_event_multiplexer
     from tensorboard.context import RequestContext
     from tensorboard.plugins.base_plugin import TBContext
-    from tensorboard.plugins.hparams import backend_context
+    from tensorboard.plugins.hparams import api_pb2, backend_context
 
-    write_trial(tmp_path, record(5, params={"unlearning.lr": 0.01, "cda": "replace"}), ["accuracy"])
+    write_trial(tmp_path, record(0, kind="anchor", params={}), study(SPACE))
+    write_trial(tmp_path, record(5, params={"seed": 3, "text.max_columns": "none", "cda": "replace"}), study(SPACE))
     multiplexer = plugin_event_multiplexer.EventMultiplexer()
     multiplexer.AddRunsFromDirectory(str(tmp_path))
     multiplexer.Reload()
@@ -193,7 +207,9 @@ def test_tensorboards_own_hparams_page_has_a_column_a_parameter(tmp_path: Path) 
         hparams_run_to_tag_to_content=context.hparams_metadata(RequestContext(), ""),
         data_provider_hparams=[],
     )
-    assert {"stage", "kind", "unlearning.lr", "cda"} <= {info.name for info in found.hparam_infos}
+    kinds = {info.name: api_pb2.DataType.Name(info.type).removeprefix("DATA_TYPE_") for info in found.hparam_infos}
+    word, number = "STRING", "FLOAT64"
+    assert kinds == {"stage": word, "kind": word, "seed": number, "text.max_columns": word, "cda": word}
     assert [info.display_name for info in found.metric_infos] == ["accuracy"]
 
 
