@@ -25,7 +25,7 @@ from tests.guide_examples import DOCS, PAGES, ROOT, Command, Example, commands, 
 
 YAMLS = [example for example in examples("yaml") if example.page != "guide/add-a-loss.md"]
 """The page on losses has a study with a loss that is not there yet: ``test_guide_add_a_loss.py``."""
-COMMANDS = commands()
+COMMANDS = list({command.words: command for command in commands()}.values())
 SHELL = {"source", "export", "cd"}
 SPACE = "trial: {unlearning: {lr: !float {low: 1.0e-3, high: 1.0e-2, log: true}}}\n"
 """For a fragment that has no space of its own."""
