@@ -48,8 +48,7 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "RUN").mkdir()
     subprocess.run(["cp", "-r", f"{ROOT}/benchmarks/data/demo-60/.", tmp_path / "RUN"], check=True)
-    for name in ("search_spaces", "analysis"):
-        (tmp_path / name).symlink_to(ROOT / name)
+    (tmp_path / "search_spaces").symlink_to(ROOT / "search_spaces")
     for example in YAMLS:
         if named := re.match(r"name: (\w+)", example.text):
             (tmp_path / f"{named[1]}.yaml").write_text(example.text)
@@ -134,7 +133,7 @@ def test_a_command_is_one_that_there_is_with_options_that_there_are(command: Com
         paths = [word for word in words if "/" in word]
         assert paths and all((ROOT / path).exists() for path in paths)
     else:
-        assert program in SHELL
+        assert program in SHELL or (Path(sys.executable).parent / program).is_file()
 
 
 def test_a_command_with_an_option_that_there_is_not_would_be_found() -> None:
@@ -142,8 +141,8 @@ def test_a_command_with_an_option_that_there_is_not_would_be_found() -> None:
         parse(typer.main.get_command(app), ("run", "demo", "--trails", "3"))
 
 
-CHEAP = {"front", "status", "schema", "validate", "report"}
-"""Verbs that need no model, and can so be run."""
+CHEAP = {"front", "status", "schema", "validate"}
+"""Verbs that need no model and take a moment, and can so be run."""
 
 
 @pytest.mark.parametrize(
@@ -157,11 +156,13 @@ def test_a_command_that_needs_no_model_does_what_it_says(command: Command, workp
 
 
 @pytest.mark.parametrize(
-    "command", [c for c in COMMANDS if c.words[0] == "python" and c.words[1].startswith("analysis/")], ids=str
+    "command", [c for c in COMMANDS if c.words[1:2] and c.words[1].startswith("analysis/")], ids=str
 )
-def test_a_script_runs_on_a_recorded_study(command: Command, workplace: Path) -> None:
-    done = subprocess.run([sys.executable, *command.words[1:]], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+def test_a_script_has_the_options_that_the_guide_gives_it(command: Command) -> None:
+    """That the scripts do what they say is tested with each of them."""
+    script, *words = command.words[1:]
+    shown = subprocess.run([sys.executable, script, "--help"], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert [word for word in words if word.startswith("-") and word not in shown.stdout] == []
 
 
 LOADED = re.compile(r"<(?:script|img|iframe|link)\b[^>]*?(?:src|href)=[\"']?(?:https?:)?//[^>]*>")
