@@ -5,6 +5,7 @@ from __future__ import annotations
 import doctest
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -139,6 +140,22 @@ def test_a_command_is_one_that_there_is_with_options_that_there_are(command: Com
 def test_a_command_with_an_option_that_there_is_not_would_be_found() -> None:
     with pytest.raises(Exception, match="No such option"):
         parse(typer.main.get_command(app), ("run", "demo", "--trails", "3"))
+
+
+@pytest.mark.parametrize("command", app.registered_commands, ids=lambda command: command.callback.__name__)
+def test_the_examples_in_the_help_of_a_command_are_commands(command: Any) -> None:
+    for example in re.findall(r"`raysearch ([^`|>]*)", command.epilog or ""):
+        parse(typer.main.get_command(app), tuple(shlex.split(example)))
+
+
+def test_the_commands_of_the_readme_are_commands() -> None:
+    lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    found = [
+        line.partition(" .venv/bin/raysearch ")[2] for line in lines if line.startswith("    .venv/bin/raysearch ")
+    ]
+    assert len(found) > 10
+    for line in found:
+        parse(typer.main.get_command(app), tuple(shlex.split(line.partition(" > ")[0], comments=True)))
 
 
 CHEAP = {"front", "status", "schema", "validate"}
