@@ -23,7 +23,7 @@ from raysearch.config.space import Choice, Distribution, labels, parameters, sam
 from raysearch.errors import UserError
 from raysearch.pareto.front import to_minimise
 from raysearch.search.importance import PedAnova
-from raysearch.uncertainty.configurations import Configuration
+from raysearch.uncertainty.configurations import Configuration, measured
 
 Values = NDArray[np.float64]
 
@@ -113,16 +113,14 @@ def importances(
     Raises:
         UserError: the study samples nothing, or too few trials are complete.
     """
-    sampled = [
-        c for c in found if c.records[0].params and all(name in r.metrics for name in objectives for r in c.records)
-    ]
+    sampled = [c for c in measured(found, objectives) if c.records[0].params]
     leaves = {name: one.distribution for name, one in parameters(space).items()}
     if not leaves:
         raise UserError("the study's space has no distribution, so there is no parameter to judge")
     if len(sampled) < LEAST_TRIALS:
         raise UserError(
-            f"{len(sampled)} complete sampled configurations; importance needs {LEAST_TRIALS}, and says something from "
-            "about 50 on. `raysearch resume RUN --trials N` adds some"
+            f"{len(sampled)} complete sampled configurations with all objectives; importance needs {LEAST_TRIALS}, and "
+            "says something from about 50 on. `raysearch resume RUN --trials N` adds some"
         )
     params = [c.records[0].params for c in sampled]
     table = encoded(params, leaves)
@@ -242,7 +240,8 @@ def _dependence(
         grid = np.unique(having[parameter])
         at: tuple[Any, ...] = tuple(labels(leaf)[int(place)] for place in grid)
     else:
-        grid = np.linspace(*np.quantile(having[parameter], [0.05, 0.95]), _POINTS)
+        low, high = np.quantile(having[parameter].to_numpy(), [0.05, 0.95])
+        grid = np.linspace(low, high, _POINTS)
         at = tuple((10.0**grid if leaf.log else grid).tolist())
     rows = having.sample(min(len(having), _OTHERS), random_state=0).to_numpy()
     inputs = np.tile(rows, (len(grid), 1))

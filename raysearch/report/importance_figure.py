@@ -10,6 +10,7 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from raysearch.report.front_figure import BLUE, GREY, STYLE
 from raysearch.report.front_table import short, short_parameters
@@ -41,8 +42,11 @@ def draw_dependence(
             for axis, parameter in zip(row, one.parameters, strict=False):
                 _panel(axis, one, parameter, configurations, names)
             row[0].set_ylabel(short(one.objective))
-        forest = "thin lines: forests of other folds, dots: trials"
-        figure.suptitle(f"{title}: partial dependence (thick: mean, {forest})", fontsize=STYLE["font.size"] + 1)
+        figure.suptitle(
+            f"{title}: what a random forest foretells along a parameter, other things as they were\n"
+            "faint: forests of single folds, dots: trials; importance: rise of the error when shuffled, in variances",
+            fontsize=STYLE["font.size"],
+        )
         figure.savefig(path)
     return path
 
@@ -68,15 +72,22 @@ def _panel(
         x, [c.spread(one.objective).mean for c in having], color=GREY, alpha=0.45, s=22, zorder=2, linewidths=0
     )
     color = BLUE if one.explained > 0 else GREY
-    for line in parameter.dependence.means:
-        axis.plot(places, line, color=color, alpha=0.35, linewidth=1.0)
-    axis.plot(places, parameter.dependence.means.mean(axis=0), color=color, linewidth=3.0, marker="o" if words else "")
+    for line in parameter.dependence.means:  # options have no order, so no line leads from one to the next
+        axis.plot(
+            places, line, color=color, alpha=0.45, linewidth=0 if words else 1.2, marker="_" if words else "", ms=28
+        )
+    mean = parameter.dependence.means.mean(axis=0)
+    axis.plot(places, mean, color=color, linewidth=0 if words else 3.0, marker="D" if words else "", ms=10)
     if words:
         axis.set_xticks(places, [str(value) for value in at])
         axis.set_xlim(-0.4, len(at) - 0.6)
     elif parameter.log:
         axis.set_xscale("log")
+        axis.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axis.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        axis.xaxis.set_minor_formatter(NullFormatter())
     axis.set_xlabel(names[f"param.{parameter.parameter}"])
-    said = f"{parameter.permutation:+.2f} of the variance" if one.explained > 0 else "the forest explains nothing"
+    span = f"{parameter.low:.2f} to {parameter.high:.2f}"
+    said = f"importance {parameter.permutation:.2f} ({span})" if one.explained > 0 else "the forest explains nothing"
     axis.set_title(said, fontsize=STYLE["font.size"] - 1)
     axis.grid(alpha=0.25)

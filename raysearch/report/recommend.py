@@ -19,7 +19,7 @@ from raysearch.pareto.front import Mask, Values, non_dominated
 from raysearch.pareto.uncertainty import probability_non_dominated
 from raysearch.registry import suggestion
 from raysearch.uncertainty.bootstrap import ROUNDS, mean_objectives, objective_draws
-from raysearch.uncertainty.configurations import Configuration, configurations
+from raysearch.uncertainty.configurations import Configuration, configurations, measured
 
 
 @dataclass(frozen=True)
@@ -76,12 +76,12 @@ def recommend_among(
         seed: of the bootstrap.
     """
     shared = weighed(objectives, weights)
-    measured = [c for c in found if all(name in record.metrics for name in objectives for record in c.records)]
-    feasible = np.asarray([c.feasible for c in measured], dtype=np.bool_)
+    judged = measured(found, objectives)
+    feasible = np.asarray([c.feasible for c in judged], dtype=np.bool_)
     if not feasible.any():
         return []
-    means = mean_objectives(measured, objectives)
-    drawn, allowed = objective_draws(measured, objectives, rounds, seed)
+    means = mean_objectives(judged, objectives)
+    drawn, allowed = objective_draws(judged, objectives, rounds, seed)
     p_front = probability_non_dominated(drawn, allowed)
     rules: dict[int, list[str]] = {}
     firmness: dict[int, list[float]] = {}
@@ -93,7 +93,7 @@ def recommend_among(
         rules.setdefault(row, []).append(name)
         firmness.setdefault(row, []).append(sum(other == row for other in again) / rounds)
     chosen = [
-        Recommendation(measured[row].trial, tuple(names), float(np.mean(firmness[row])), float(p_front[row]))
+        Recommendation(judged[row].trial, tuple(names), float(np.mean(firmness[row])), float(p_front[row]))
         for row, names in rules.items()
     ]
     return sorted(chosen, key=lambda one: (-len(one.rules), -one.stability, one.trial))
