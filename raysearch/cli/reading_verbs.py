@@ -58,4 +58,6 @@ def report(
         console = console_on(soft_wrap=True)
         console.print(f"Report: {page}", markup=False, highlight=False)
         if figures:
-            console.print(f"Figures beside it: {', '.join(path.name for path in figures)}", markup=False, highlight=False)
+            console.print(
+                f"Figures beside it: {', '.join(path.name for path in figures)}", markup=False, highlight=False
+            )

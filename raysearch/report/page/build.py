@@ -13,7 +13,7 @@ from typing import Any
 
 import jinja2
 import pandas as pd
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from raysearch import __version__
 from raysearch.config.load import Study
@@ -25,6 +25,7 @@ from raysearch.report.front_table import on_front, short, short_parameters
 from raysearch.report.importance import ObjectiveImportance, importances
 from raysearch.report.page import figures
 from raysearch.report.page.gaps import gaps, values_of
+from raysearch.report.page.links import links
 from raysearch.report.page.progress import costs, endings, progress
 from raysearch.report.page.summary import bound, counts, heads, lines
 from raysearch.report.page.trials import as_script, columns, plain
@@ -109,9 +110,7 @@ def gather(run: Path | str) -> Gathered:
     folder = RunFolder.open(run)
     study, records = folder.study(), list(folder.ledger)
     table = configuration_frame(records, study.config.objectives, study.config.corner)
-    missing = {
-        f"{part}.{name}": float("nan") for name in study.config.objectives for part in ("metric", "low", "high")
-    }
+    missing = {f"{part}.{name}": float("nan") for name in study.config.objectives for part in ("metric", "low", "high")}
     attributes = table.attrs
     table = table.assign(**{name: value for name, value in missing.items() if name not in table})
     table.attrs = attributes
@@ -138,6 +137,7 @@ def render(gathered: Gathered, importance: Sequence[ObjectiveImportance], why_no
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(HERE), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
     )
+    environment.filters["code"] = with_code
     return environment.get_template("page.html.j2").render(
         **_context(gathered),
         importance=_importance(importance),
@@ -148,6 +148,13 @@ def render(gathered: Gathered, importance: Sequence[ObjectiveImportance], why_no
     )
 
 
+def with_code(text: str) -> Markup:
+    """A sentence in which what stands between backticks is shown as code; the rest is escaped."""
+    parts = [escape(part) for part in text.split("`")] if text.count("`") % 2 == 0 else [escape(text)]
+    shown = [Markup("<code>{}</code>").format(part) if place % 2 else part for place, part in enumerate(parts)]
+    return Markup("").join(shown)
+
+
 def _context(gathered: Gathered) -> dict[str, Any]:
     table, objectives, records = gathered.table, gathered.objectives, gathered.records
     config, run = gathered.study.config, gathered.run
@@ -155,6 +162,7 @@ def _context(gathered: Gathered) -> dict[str, Any]:
     chosen = recommend_among(gathered.found, objectives)
     cards, members, anchors = lines(table, objectives, chosen, str(run.path))
     confidence = next((r.config["evaluation"]["confidence"] for r in records if "evaluation" in r.config), 0.95)
+    correlations, why_no_transfer = links(records)
     manifest, sampled = run.manifest(), sum(record.kind != "anchor" for record in records)
     return {
         "study": config,
@@ -182,6 +190,8 @@ def _context(gathered: Gathered) -> dict[str, Any]:
         "percent": f"{confidence:.0%}".replace("%", " %"),
         "costs": _bars(costs(records)),
         "endings": endings(records),
+        "transfer": correlations,
+        "why_no_transfer": why_no_transfer,
         "gaps": gaps(table, records, front, gathered.confirmed),
         "data": Markup(as_script(_data(gathered, [card.line.trial for card in cards]))),
     }

@@ -15,7 +15,10 @@ from raysearch.report.front_figure import BLUE, GREY, ORANGE, STYLE, draw_front
 from raysearch.report.front_table import ARROW, feasible, on_front, short
 from raysearch.report.importance import ObjectiveImportance
 from raysearch.report.importance_figure import draw_dependence
+from raysearch.report.page.links import links
 from raysearch.report.page.progress import costs, progress
+from raysearch.report.transfer import transfer_table
+from raysearch.report.transfer_figure import draw_transfer
 
 if TYPE_CHECKING:
     from raysearch.report.page.build import Gathered
@@ -49,6 +52,10 @@ def draw_all(gathered: Gathered, importance: Sequence[ObjectiveImportance], fold
         draw("objectives", lambda path: draw_pairs(gathered, path))
     if gathered.records:
         draw("budget", lambda path: draw_budget(gathered, path))
+    linked = links(gathered.records)[0]
+    if linked:
+        of_gap = transfer_table(gathered.records)
+        draw("transfer", lambda path: draw_transfer(gathered.records, of_gap, "intrinsic_gap", path, title))
     if importance:
         draw("importance", lambda path: draw_dependence(importance, gathered.found, path, title))
     return drawn

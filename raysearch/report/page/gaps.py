@@ -58,7 +58,9 @@ def gaps(table: pd.DataFrame, records: Sequence[TrialRecord], front: pd.Series[b
     return [
         *found,
         Gap("Bias of other kinds", "A small gap on one set of stereotypes shows no absence of bias elsewhere."),
-        Gap("Use in the field", "People were scored from a table; nobody acted on a decision, and no feedback was seen."),
+        Gap(
+            "Use in the field", "People were scored from a table; nobody acted on a decision, and no feedback was seen."
+        ),
     ]
 
 
@@ -151,7 +153,9 @@ def _attributes(records: Sequence[TrialRecord]) -> list[Gap]:
         by |= set(record.config.get("data", {}).get("also_by") or ())
     if not by:
         return []
-    return [Gap("Other attributes", f"Groups were told apart by {', '.join(sorted(by))} alone, as the table records it.")]
+    return [
+        Gap("Other attributes", f"Groups were told apart by {', '.join(sorted(by))} alone, as the table records it.")
+    ]
 
 
 def _absent(records: Sequence[TrialRecord], complete: Sequence[TrialRecord]) -> list[Gap]:
@@ -165,7 +169,9 @@ def _texts(records: Sequence[TrialRecord]) -> list[Gap]:
     cut = [_whole(record.facts, "truncated_texts") for record in records]
     if not any(cut):
         return []
-    return [Gap("Whole texts", f"{sum(c > 0 for c in cut)} trials cut texts to fit the model; up to {max(cut)} a trial.")]
+    return [
+        Gap("Whole texts", f"{sum(c > 0 for c in cut)} trials cut texts to fit the model; up to {max(cut)} a trial.")
+    ]
 
 
 def _whole(facts: Mapping[str, Any], name: str) -> int:

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from raysearch.config.schema import ConstraintConfig
-from raysearch.report.front_table import on_front, pareto_front, short
+from raysearch.report.front_table import ARROW, on_front, pareto_front, short
 from raysearch.report.recommend import Recommendation
 
 LETTERS = "ABC"
@@ -28,11 +28,11 @@ class Cell:
 
     Attributes:
         name: the metric's.
-        head: its short name with the direction that is better.
+        head: its short name with an arrow to the better side.
         value: as text; empty where it was not measured.
         interval: as text.
         change: against the baseline, as text; empty where there is none.
-        better: True, False, or None where it is level with the baseline or not known.
+        look: ``good`` or ``bad`` where the interval leaves the baseline out, else ``unsure``.
         left: where the interval begins, in per cent of the scale.
         width: of the interval.
         at: the value's place.
@@ -44,7 +44,7 @@ class Cell:
     value: str
     interval: str
     change: str
-    better: bool | None
+    look: str
     left: float
     width: float
     at: float
@@ -104,8 +104,10 @@ def bound(constraint: ConstraintConfig) -> str:
     assert limit is not None  # the schema allows no constraint without a bound
     if constraint.relative_to == "zero":
         return f"{short(constraint.metric)} {sign} {limit:g}"
-    of = {"baseline": "the baseline's", "majority_rate": "the majority rate"}[constraint.relative_to]
-    return f"{short(constraint.metric)} {sign} {of}" + (f" {'+' if limit > 0 else '-'} {abs(limit):g}" if limit else "")
+    of = {"baseline": "the baseline", "majority_rate": "the majority rate"}[constraint.relative_to]
+    return f"{short(constraint.metric)} {sign} {of}" + (
+        f" {'plus' if limit > 0 else 'minus'} {abs(limit):g}" if limit else ""
+    )
 
 
 def lines(
@@ -177,26 +179,36 @@ def _cell(
     row: Mapping[Any, Any], baseline: Mapping[Any, Any], name: str, direction: str, scale: tuple[float, float]
 ) -> Cell:
     value, low, high = (row.get(f"{part}.{name}") for part in ("metric", "low", "high"))
-    head = heads({name: direction})[name]
+    head = f"{short(name)} {ARROW[direction]}"
     if value is None or low is None or high is None or _missing(value):
-        return Cell(name, head, "", "not measured", "", None, 0.0, 0.0, 0.0, None)
+        return Cell(name, head, "", "not measured", "", "", 0.0, 0.0, 0.0, None)
     start, span = scale[0], (scale[1] - scale[0]) or 1.0
     base = baseline.get(f"metric.{name}")
     known = not _missing(base)
     moved = value - base if known and base is not None else 0.0
-    better = None if abs(moved) < 0.0005 else (moved < 0) == (direction == "minimize")
+    change, look = _change(moved, direction, base is not None and low <= base <= high)
     return Cell(
         name=name,
         head=head,
         value=f"{value:.3f}",
         interval=f"{low:.3f} to {high:.3f}",
-        change=f"{moved:+.3f}" if known and row["trial"] != baseline.get("trial") else "",
-        better=better,
+        change=change if known and row["trial"] != baseline.get("trial") else "",
+        look=look,
         left=100 * (low - start) / span,
         width=max(0.5, 100 * (high - low) / span),
         at=100 * (value - start) / span,
         base=100 * (base - start) / span if known and base is not None else None,
     )
+
+
+def _change(moved: float, direction: str, inside: bool) -> tuple[str, str]:
+    """(difference to the baseline in words, look); a baseline inside the interval makes better and worse unsure."""
+    if abs(moved) < 0.0005:
+        return "level with the baseline", "unsure"
+    better = (moved < 0) == (direction == "minimize")
+    if inside:
+        return f"{'△' if better else '▽'} {moved:+.3f}, not sure", "unsure"
+    return f"{'▲ better' if better else '▼ worse'} {moved:+.3f}", "good" if better else "bad"
 
 
 def _missing(value: Any) -> bool:

@@ -172,9 +172,7 @@ def _settings(records: Sequence[TrialRecord]) -> tuple[dict[str, Any], list[dict
     return shared, own
 
 
-def _curves(
-    table: pd.DataFrame, records: Sequence[TrialRecord], front: pd.Series[bool]
-) -> tuple[dict[str, Any], int]:
+def _curves(table: pd.DataFrame, records: Sequence[TrialRecord], front: pd.Series[bool]) -> tuple[dict[str, Any], int]:
     """(trial -> series -> values, number of trials whose curve had no room), anchors and the front first."""
     sure = table["p_front"].fillna(-1.0).to_numpy()
     first = (front | (table["kind"] == "anchor")).to_numpy()

@@ -8,11 +8,11 @@ function parallel(node) {
   const draw = (context, width, height) => {
     const upright = width < 640;
     const before = upright ? 30 : 62, after = upright ? 34 : 62;
-    const length = upright ? width - 24 : height - 88;
+    const length = upright ? width - 24 : height - 104;
     const gap = ((upright ? height : width) - before - after) / Math.max(1, axes.length - 1);
     const place = (axis, share) => {
       const along = before + gap * axis;
-      return upright ? [12 + share * length, along] : [along, 44 + (1 - share) * length];
+      return upright ? [12 + share * length, along] : [along, 60 + (1 - share) * length];
     };
     places = [];
     const many = N > 400;
@@ -77,20 +77,22 @@ function name(context, axis, low, high, upright, gap, index) {
     });
     return;
   }
-  write(axis.name, high[0], index % 2 ? 32 : 14, gap * 1.85);
+  write(axis.name, high[0], index % 2 ? 34 : 14, gap * 1.95);
   context.fillStyle = SOFT;
   for (const [share, label] of axis.marks) {
     const y = low[1] + share * (high[1] - low[1]);
-    write(label, low[0], share === 0 ? y + 16 : share === 1 ? y - 5 + (axis.words ? 12 : 0) : y + 4, gap * 0.95);
+    write(label, low[0], share === 0 ? y + 16 : share === 1 ? y - 6 : y + 4, gap * 0.95);
   }
 }
+
+const brief = (value) => String(Number(value.toPrecision(2)));
 
 function parameterAxis(one) {
   if (one.words) {
     const options = [...new Set(one.value.filter((value) => value !== null).map(String))].sort();
-    const all = one.value.includes(null) ? ["–", ...options] : options;
-    const share = (value) => (all.length < 2 ? 0.5 : all.indexOf(value === null ? "–" : String(value)) / (all.length - 1));
-    return { name: one.short, share: (row) => share(one.value[row]), marks: all.map((o) => [share(o === "–" ? null : o), o]),
+    const all = one.value.includes(null) && !options.includes("none") ? ["none", ...options] : options;
+    const share = (value) => (all.length < 2 ? 0.5 : all.indexOf(value === null ? "none" : String(value)) / (all.length - 1));
+    return { name: one.short, share: (row) => share(one.value[row]), marks: all.map((o) => [share(o), o]),
       words: true };
   }
   const scale = one.log ? Math.log10 : (value) => value;
@@ -100,7 +102,7 @@ function parameterAxis(one) {
   const base = one.value.includes(null) ? 0.14 : 0;  // those that have no such value stand below the others
   const share = (value) => (value === null ? 0 : low === high ? 0.5
     : base + (1 - base) * ((scale(value) - scale(low)) / (scale(high) - scale(low))));
-  const marks = known.length ? [[base, text(low)], [1, text(high)]] : [];
+  const marks = known.length ? [[base, brief(low)], [1, brief(high)]] : [];
   return { name: one.short, share: (row) => share(one.value[row]), marks: base ? [[0, "none"], ...marks] : marks };
 }
 
@@ -111,7 +113,7 @@ function objectiveAxis(objective) {
   const [worst, best] = objective.direction === "minimize" ? [high, low] : [low, high];
   const share = (row) => (values[row] === null || best === worst ? 0.5 : (values[row] - worst) / (best - worst));
   return { name: `${objective.short} ${objective.direction === "minimize" ? "↓" : "↑"}`, share,
-    marks: low > high ? [] : [[0, text(worst)], [1, text(best)]] };
+    marks: low > high ? [] : [[0, brief(worst)], [1, brief(best)]] };
 }
 
 // As listen(), but a pointer is near a trial when it is near its line, and every trial has one place for keys.

@@ -1,6 +1,7 @@
 // Fills the page.
 function legend(list) {
-  const present = ORDER.filter((kind) => kind !== "failed" && kind !== "anchor" && kinds.includes(kind));
+  const present = ORDER.filter((kind) => kind !== "failed" && kind !== "anchor" && kinds.includes(kind) &&
+    (list.dataset.legend !== "front" || kind === "front"));
   const add = (kind, stage, words) => {
     const node = element("canvas", { "aria-hidden": "true" });
     list.append(element("li", {}, node, words));
