@@ -184,6 +184,7 @@ def _context(gathered: Gathered) -> dict[str, Any]:
         "counts": counts(table, len(records), objectives),
         "cards": cards,
         "front": members,
+        "on_front": int(front.sum()),
         "anchors": anchors,
         "hypervolume": table.attrs["hypervolume"],
         "seed_noise_known": table.attrs["seed_noise_known"],

@@ -15,6 +15,8 @@ from raysearch.report.front_table import ARROW, on_front, pareto_front, short
 from raysearch.report.recommend import Recommendation
 
 LETTERS = "ABC"
+MOST_LINES = 30
+"""Of the front, in the table of the first screen: those most likely to be on it. All others are among all trials."""
 RULE_WORDS = {
     "knee": "the front bends most here",
     "chebyshev": "its worst loss is the smallest",
@@ -113,7 +115,7 @@ def bound(constraint: ConstraintConfig) -> str:
 def lines(
     table: pd.DataFrame, objectives: Mapping[str, str], chosen: Sequence[Recommendation], run: str
 ) -> tuple[list[Card], list[Line], list[Line]]:
-    """(recommended, the front, complete anchors that are not on it).
+    """(recommended, the front or its most likely part, other complete anchors).
 
     Args:
         table: one row a configuration.
@@ -122,10 +124,12 @@ def lines(
         run: how the run's folder is named in commands.
     """
     front = pareto_front(table, objectives)
+    members = set(front["trial"])
+    likely = front.sort_values("p_front", ascending=False, kind="stable")["trial"].head(MOST_LINES)
+    front = front[front["trial"].isin({*likely, *(one.trial for one in chosen)})]
     anchors = table[(table["kind"] == "anchor") & (table["state"] == "complete")]
     shown = pd.concat([front, anchors]).drop_duplicates("trial")
     letters = {one.trial: LETTERS[place] for place, one in enumerate(chosen[:3])}
-    members = set(front["trial"])
     baseline = next(iter(table[(table["stage"] == "baseline") & (table["state"] == "complete")].to_dict("records")), {})
     scales = {name: _scale(shown, name) for name in objectives}
 
@@ -149,7 +153,7 @@ def lines(
         Card(line(by_trial[one.trial]), [RULE_WORDS.get(rule, rule) for rule in one.rules], f"{one.stability:.0%}")
         for one in chosen[:3]
     ]
-    rest = anchors[~anchors["trial"].isin(front["trial"])]
+    rest = anchors[~anchors["trial"].isin(set(front["trial"]))]
     return cards, [line(row) for row in front.to_dict("records")], [line(row) for row in rest.to_dict("records")]
 
 

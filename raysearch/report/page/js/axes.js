@@ -1,28 +1,34 @@
 // Canvases that are sharp on any screen, round ticks, and the frame of a plot.
 const FONT = '13px system-ui, "Segoe UI", Roboto, "DejaVu Sans", Arial, sans-serif';
 
-// Calls draw(context, width, height) now, and again when the canvas changes its size.
+// Calls draw(context, width, height) as soon as the canvas is near the screen, and again when its size changes or
+// redraw() asks. What is far away waits: with thousands of trials the page is there at once.
 function canvas(node, draw) {
-  const again = () => {
+  let near = false, stale = true, size = "";
+  const paint = () => {
     const width = node.clientWidth, height = node.clientHeight;
     if (!width || !height) return;
-    const scale = Math.max(2, window.devicePixelRatio || 1);  // at least twice as fine: print shows it
-    if (node.width !== Math.round(width * scale) || node.height !== Math.round(height * scale)) {
-      node.width = Math.round(width * scale);
-      node.height = Math.round(height * scale);
-    }
+    stale = false;
+    size = `${width}x${height}`;
+    const scale = Math.max(N > 1000 ? 1 : 2, window.devicePixelRatio || 1);  // finer than the screen: print shows it
+    node.width = Math.round(width * scale);
+    node.height = Math.round(height * scale);
     const context = node.getContext("2d");
     context.setTransform(scale, 0, 0, scale, 0, 0);
-    context.clearRect(0, 0, width, height);
     context.font = FONT;
     draw(context, width, height);
   };
-  let size = "";
+  new IntersectionObserver(([entry]) => {
+    near = entry.isIntersecting;
+    if (near && stale) paint();
+  }, { rootMargin: "300px" }).observe(node);
   new ResizeObserver(() => {
-    const now = `${node.clientWidth}x${node.clientHeight}`;
-    if (now !== size && !matchMedia("print").matches) { size = now; again(); }
+    if (stale || matchMedia("print").matches || size === `${node.clientWidth}x${node.clientHeight}`) return;
+    stale = true;
+    if (near) paint();
   }).observe(node);
-  return again;
+  addEventListener("beforeprint", () => { if (stale) paint(); });
+  redraws.push(() => { stale = true; if (near) paint(); });
 }
 
 function ticks(low, high, most) {

@@ -9,7 +9,7 @@ function showDetails(row) {
       D.seeds[row] > 1 ? `mean of ${D.seeds[row]} seeds` : `seed ${D.seed[row]}`].filter(Boolean).join(", ")),
     ...section("Metrics", metricTable(row)),
     ...section("Constraints", constraintTable(row)),
-    ...section("Groups (judged rows)", groupTable(row)),
+    ...section("Groups", groupTable(row)),
     ...section("Sampled parameters", pairs(D.params.filter((p) => p.value[row] !== null).map((p) => [p.path, p.value[row]]))),
     ...section("Learning curves", curves(row)),
     ...section("Cost", pairs(Object.entries(D.cost).filter(([, s]) => s[row] !== null)
@@ -55,12 +55,14 @@ function constraintTable(row) {
 function groupTable(row) {
   if (!D.groups[row]) return null;
   const share = (part, whole) => (whole ? fixed(part / whole, 2) : "–");
-  return grid(["group", "n", "positive decisions", "true positive rate", "false positive rate", "accuracy"],
+  const words = "Chosen: share with a positive decision. TPR and FPR: that share among the n who have the outcome, and " +
+    "among those who have not.";
+  return element("div", {}, grid(["group", "n", "chosen", "TPR", "FPR", "accuracy"],
     Object.entries(D.groups[row]).map(([group, [tn, fp, fn, tp]]) => {
       const n = tn + fp + fn + tp;
       return [group, n, share(fp + tp, n), `${share(tp, tp + fn)} of ${tp + fn}`, `${share(fp, fp + tn)} of ${fp + tn}`,
         share(tn + tp, n)];
-    }));
+    })), element("small", {}, words));
 }
 
 function curves(row) {

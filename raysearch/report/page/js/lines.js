@@ -1,7 +1,7 @@
 // Lines over something: hypervolume over the budget, and small learning curves.
 function volume(node) {
   const { hours, volume: values } = D.progress;
-  const again = canvas(node, (context, width, height) => {
+  canvas(node, (context, width, height) => {
     const x = { range: [0, (hours.at(-1) || 1) * 1.02], name: "group-hours spent" };
     const y = { range: [0, Math.max(...values.slice(-1), 1e-9) * 1.08], name: "hypervolume" };
     const { atX, atY, bottom } = frame(context, width, height, x, y);
@@ -17,8 +17,6 @@ function volume(node) {
     context.lineWidth = 2.5;
     context.stroke();
   });
-  redraws.push(again);
-  again();
 }
 
 function spark(steps, values, label) {

@@ -41,9 +41,7 @@ function parallel(node) {
     context.globalAlpha = 1;
     context.setLineDash([]);
   };
-  const again = canvas(node, draw);
-  redraws.push(again);
-  again();
+  canvas(node, draw);
   listenToLines(node, () => places, axes.length);
 }
 
@@ -72,7 +70,7 @@ function name(context, axis, low, high, upright, gap, index) {
     write(axis.name, low[0], low[1] - 8, 300);
     context.fillStyle = SOFT;
     axis.marks.forEach(([share, label], place) => {
-      context.textAlign = place === 0 && share < 0.1 ? "left" : share > 0.9 ? "right" : "center";
+      context.textAlign = share > 0.9 ? "right" : place === 0 || !axis.words ? "left" : "center";
       write(label, low[0] + share * (high[0] - low[0]), low[1] + 15, 110);
     });
     return;

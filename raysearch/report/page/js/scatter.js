@@ -70,9 +70,7 @@ function scatter(node, across, up, only, reach) {
       if (letterOf.has(row)) badge(context, px, py, letterOf.get(row), width);
     }
   };
-  const again = canvas(node, draw);
-  redraws.push(again);
-  again();
+  canvas(node, draw);
   listen(node, () => places);
 }
 

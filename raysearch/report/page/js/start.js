@@ -5,7 +5,7 @@ function legend(list) {
   const add = (kind, stage, words) => {
     const node = element("canvas", { "aria-hidden": "true" });
     list.append(element("li", {}, node, words));
-    canvas(node, (context) => mark(context, 11, 11, kind, stage, true))();
+    canvas(node, (context) => mark(context, 11, 11, kind, stage, true));
   };
   for (const kind of present) add(kind, "", KINDS[kind]);
   for (const stage of new Set(D.stage.filter((_, row) => kinds[row] === "anchor"))) add("anchor", stage, `${stage}, anchor`);

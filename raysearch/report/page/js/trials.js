@@ -58,7 +58,7 @@ function sift() {
   waiting = requestAnimationFrame(redraw);
 }
 
-const PAGE = 25;
+const PAGE = innerWidth < 640 ? 8 : 25;
 const page = { length: PAGE, by: "trial", down: false };
 const COLUMNS = [
   { name: "trial", head: "trial", of: (row) => D.trial[row] },
