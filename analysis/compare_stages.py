@@ -36,13 +36,16 @@ def main() -> int:
     arguments = parser.parse_args()
     by = WHERE | {path: path for path in arguments.by}
     try:
-        records = list(RunFolder.open(arguments.run).ledger)
+        run = RunFolder.open(arguments.run)
+        records = list(run.ledger)
         intrinsic, extrinsic = (stage_table(records, metrics, by) for metrics in (INTRINSIC, EXTRINSIC))
         console = Console()
         console.print(_shown("Table 1: the language model, held-out prompts", intrinsic, INTRINSIC))
         console.print(_shown("Table 2: the downstream model", extrinsic, EXTRINSIC))
         if (extrinsic["configurations"] > 1).any():
             console.print("Where a row has several configurations, it is their mean: no stage at its best.")
+        if run.is_driven():
+            console.print("The run is still going: this is of the trials so far.")
         if arguments.csv:
             keys = [*by, "stage", "configurations", "trials"]
             intrinsic.merge(extrinsic, on=keys).to_csv(arguments.csv, index=False)

@@ -17,6 +17,7 @@ from rich.console import Console
 
 from raysearch.errors import UserError
 from raysearch.ledger.read import read_study, to_parquet
+from raysearch.ledger.run_folder import RunFolder
 from raysearch.report.front_figure import draw_front
 from raysearch.report.front_table import front_table, pareto_front
 from raysearch.uncertainty.table import read_configurations
@@ -37,9 +38,14 @@ def main() -> int:
         Console().print(front_table(table, objectives))
         if arguments.png and not (table["state"] == "complete").any():
             raise UserError(f"{arguments.run}: no complete trial to draw; `raysearch status` says why trials failed")
+        lacking = [name for name in objectives if f"metric.{name}" not in table]
+        if arguments.png and lacking:
+            raise UserError(f"{arguments.run}: no trial has the metric '{lacking[0]}', so there is no front to draw")
         write(pareto_front(table, objectives), objectives, arguments.csv, arguments.parquet, arguments.latex)
         if arguments.png:
             draw_front(table, objectives, arguments.png, study.config.name)
+        if RunFolder.open(arguments.run).is_driven():
+            Console().print("The run is still going: this is of the trials so far.")
     except (UserError, OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

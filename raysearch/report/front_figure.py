@@ -15,13 +15,13 @@ from matplotlib.transforms import Bbox
 
 from raysearch.report.front_table import feasible, on_front, short
 
-_BLUE, _ORANGE, _GREY = "#0072B2", "#D55E00", "#7A7A7A"
+BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#7A7A7A"
 """Okabe and Ito's colours, safe for colour-blind readers; every kind has a marker or filling of its own besides."""
 _ANCHORS = {"baseline": ("s", "baseline"), "cda": ("D", "CDA alone"), "unlearning": ("^", "unlearning alone")}
 _OTHER_ANCHOR = ("v", "combined")
 _TEXT_SIZE = 13
 """Large enough to read the picture at half its size."""
-_STYLE: Any = {
+STYLE: Any = {
     "font.size": _TEXT_SIZE,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -46,7 +46,7 @@ def draw_front(table: pd.DataFrame, objectives: Mapping[str, str], path: Path, t
     complete = table[table["state"] == "complete"].copy()
     complete["feasible"] = feasible(complete)
     complete["front"] = on_front(complete, objectives)
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(max(9.0, 5.2 * len(others)), 5.8), dpi=110, layout="constrained")
         axes = figure.subplots(1, len(others), squeeze=False)[0]
         for axis, name in zip(axes, others, strict=True):
@@ -67,11 +67,11 @@ def _panel(axis: Axes, trials: pd.DataFrame, across: str, name: str) -> None:
     x, y = f"metric.{across}", f"metric.{name}"
     searched = trials[trials["kind"] == "search"]
     kinds: tuple[tuple[pd.DataFrame, dict[str, Any], str], ...] = (
-        (searched[searched["front"]], {"color": _BLUE, "s": 110}, "on the front"),
-        (searched[searched["feasible"] & ~searched["front"]], {"color": _GREY, "s": 55}, "dominated"),
+        (searched[searched["front"]], {"color": BLUE, "s": 110}, "on the front"),
+        (searched[searched["feasible"] & ~searched["front"]], {"color": GREY, "s": 55}, "dominated"),
         (
             searched[~searched["feasible"]],
-            {"facecolor": "none", "edgecolor": _GREY, "s": 55, "linewidths": 1.5},
+            {"facecolor": "none", "edgecolor": GREY, "s": 55, "linewidths": 1.5},
             "infeasible",
         ),
     )
@@ -80,7 +80,7 @@ def _panel(axis: Axes, trials: pd.DataFrame, across: str, name: str) -> None:
             axis.scatter(rows[x], rows[y], label=f"{text} ({len(rows)})", zorder=3, **look)
     for row in trials[trials["kind"] == "anchor"].to_dict("records"):
         marker, text = _ANCHORS.get(row["stage"], _OTHER_ANCHOR)
-        filling = _ORANGE if row["front"] else "white"
+        filling = ORANGE if row["front"] else "white"
         text += "" if row["feasible"] else ", infeasible"
         axis.scatter(
             row[x],
@@ -88,7 +88,7 @@ def _panel(axis: Axes, trials: pd.DataFrame, across: str, name: str) -> None:
             marker=marker,
             s=150,
             facecolor=filling,
-            edgecolor=_ORANGE,
+            edgecolor=ORANGE,
             linewidths=2.2,
             zorder=4,
             label=text,
@@ -99,7 +99,7 @@ def _panel(axis: Axes, trials: pd.DataFrame, across: str, name: str) -> None:
             row[y],
             xerr=_reach(row, across),
             yerr=_reach(row, name),
-            color=_BLUE if row["kind"] == "search" else _ORANGE,
+            color=BLUE if row["kind"] == "search" else ORANGE,
             alpha=0.25,
             linewidth=1.2,
             zorder=2,

@@ -95,6 +95,8 @@ def _sureness(row: Mapping[Any, Any]) -> str:
 
 
 def _cell(row: Mapping[Any, Any], name: str) -> str:
+    if pd.isna(row.get(f"metric.{name}")):
+        return "not measured"
     return escape(f"{row[f'metric.{name}']:.3f}\n[{row[f'low.{name}']:.2f}, {row[f'high.{name}']:.2f}]")
 
 

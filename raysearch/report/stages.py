@@ -93,18 +93,18 @@ def stage_table(records: Sequence[TrialRecord], metrics: Sequence[str], by: Mapp
         raise UserError("no complete trial to compare; `raysearch status` says why trials failed")
     groups: dict[tuple[str, ...], list[TrialRecord]] = {}
     for record in complete:
-        place = (*(str(_value(record, path)) for path in by.values()), record.stage)
+        place = (*(str(setting(record, path)) for path in by.values()), record.stage)
         groups.setdefault(place, []).append(record)
     baselines: dict[tuple[str, ...], list[TrialRecord]] = {}
     for record in complete:
         if record.stage == "baseline":
-            where = tuple(str(_value(record, path)) for path in WHERE.values())
+            where = tuple(str(setting(record, path)) for path in WHERE.values())
             baselines.setdefault(where, []).append(record)
     rows = []
     for place, found in sorted(groups.items(), key=lambda item: (item[0][:-1], STAGES.index(item[0][-1]))):
         row: dict[str, Any] = dict(zip([*by, "stage"], place, strict=True))
         row |= {"configurations": len({_without_seed(record) for record in found}), "trials": len(found)}
-        where = tuple(str(_value(found[0], path)) for path in WHERE.values())
+        where = tuple(str(setting(found[0], path)) for path in WHERE.values())
         for metric in metrics:
             measured, base = cell(found, metric), cell(baselines.get(where, []), metric)
             value, low, high = (np.nan,) * 3 if measured is None else (measured.mean, measured.low, measured.high)
@@ -119,11 +119,16 @@ def _each_once(records: Sequence[TrialRecord]) -> list[TrialRecord]:
     return list({(_without_seed(record), record.seed): record for record in reversed(records)}.values())[::-1]
 
 
-def _value(record: TrialRecord, path: str) -> Any:
+def setting(record: TrialRecord, path: str) -> Any:
+    """What a trial's configuration has at a dotted path; None below a block that is switched off.
+
+    Raises:
+        UserError: there is no such key.
+    """
     node: Any = record.config
     for key in path.split("."):
         if node is not None and (not isinstance(node, dict) or key not in node):
-            raise UserError(f"--by {path}: trial {record.trial}'s configuration has no '{key}'")
+            raise UserError(f"{path}: trial {record.trial}'s configuration has no '{key}'")
         node = None if node is None else node[key]
     return node
 

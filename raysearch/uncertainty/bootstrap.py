@@ -68,7 +68,7 @@ def sureness(
     feasible = np.asarray([c.feasible for c in found], dtype=np.bool_)
     if not len(found):
         return Sureness({}, (0.0, 0.0, 0.0), False)
-    drawn, allowed = _drawn(found, objectives, rounds, seed)
+    drawn, allowed = objective_draws(found, objectives, rounds, seed)
     probability = probability_non_dominated(drawn, allowed)
     volumes = hypervolume_draws(drawn, allowed, reference)
     low, high = np.quantile(volumes, [0.025, 0.975]) if len(volumes) else (0.0, 0.0)
@@ -117,14 +117,14 @@ def next_replicate(
     """
     if not found:
         return None
-    probability = probability_non_dominated(*_drawn(found, objectives, ROUNDS, seed))
+    probability = probability_non_dominated(*objective_draws(found, objectives, ROUNDS, seed))
     searched = np.asarray([c.records[0].kind == "search" for c in found])
     seeds = np.asarray([len(c.records) + pending.get(c.trial, 0) for c in found], dtype=np.float64)
     row = most_uncertain(np.where(searched, probability, 0.0), seeds, most_seeds)
     return None if row is None else found[row]
 
 
-def _drawn(
+def objective_draws(
     found: Sequence[Configuration], objectives: Mapping[str, str], rounds: int, seed: int
 ) -> tuple[Values, NDArray[np.bool_]]:
     """([rounds, configurations, objectives] minimised, [rounds, configurations] whether all constraints hold there).

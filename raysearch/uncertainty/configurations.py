@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from raysearch.ledger.record import TrialRecord
@@ -60,6 +60,12 @@ class Configuration:
     @staticmethod
     def _mean(values: Sequence[float]) -> float:
         return math.fsum(values) / len(values)
+
+
+def measured(found: Sequence[Configuration], metrics: Iterable[str]) -> list[Configuration]:
+    """Those that have all of some metrics, in every seed."""
+    wanted = set(metrics)
+    return [one for one in found if all(wanted <= record.metrics.keys() for record in one.records)]
 
 
 def configurations(records: Sequence[TrialRecord]) -> list[Configuration]:

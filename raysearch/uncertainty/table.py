@@ -19,7 +19,7 @@ from raysearch.ledger.read import frame
 from raysearch.ledger.record import TrialRecord
 from raysearch.ledger.run_folder import RunFolder
 from raysearch.uncertainty.bootstrap import ROUNDS, draws, sureness
-from raysearch.uncertainty.configurations import configurations
+from raysearch.uncertainty.configurations import configurations, measured
 
 
 def read_configurations(run: Path | str) -> pd.DataFrame:
@@ -39,14 +39,14 @@ def configuration_frame(
     """Records as a table with one row a configuration; see the module's text for the columns."""
     table = frame([record for record in records if record.kind != "replicate"])
     found = configurations(records)
-    measured = [c for c in found if all(name in r.metrics for name in objectives for r in c.records)]
-    sure = sureness(measured, objectives, corner)
-    drawn = draws(measured, list(objectives), ROUNDS, 0)
+    judged = measured(found, objectives)
+    sure = sureness(judged, objectives, corner)
+    drawn = draws(judged, list(objectives), ROUNDS, 0)
     table.attrs = {"hypervolume": sure.hypervolume, "seed_noise_known": sure.seed_noise_known}
     table["seeds"] = 1
     table["p_front"] = table["trial"].map(sure.probability)
     at = {trial: index for index, trial in enumerate(table["trial"])}
-    for position, configuration in enumerate(measured):
+    for position, configuration in enumerate(judged):
         index = at[configuration.trial]
         count = len(configuration.records)
         if count < 2:

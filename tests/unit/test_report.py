@@ -116,10 +116,10 @@ def test_the_picture_is_large_enough_and_has_all_colours_of_its_kinds(
     path = draw_front(study(), objectives, tmp_path / "front.png", "demo")
     pixels = (matplotlib.image.imread(path)[..., :3] * 255).round().astype(int)
     assert pixels.shape[1] >= 900
-    for colour in (front_figure._BLUE, front_figure._GREY, front_figure._ORANGE):
+    for colour in (front_figure.BLUE, front_figure.GREY, front_figure.ORANGE):
         wanted = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
         found = (np.abs(pixels - wanted).max(axis=-1) <= 1).sum()
-        assert (found > 20) == (colour != front_figure._BLUE or len(objectives) > 1)
+        assert (found > 20) == (colour != front_figure.BLUE or len(objectives) > 1)
 
 
 def test_drawing_leaves_the_users_matplotlib_settings_alone(tmp_path: Path) -> None:
