@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SPACE ?= demo
 
-.PHONY: help demo test check golden clean venv
+.PHONY: help demo test check docs golden clean venv
 help:            ## Show this help
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed 's/: .*## /\t/' | expand -t 12
 
@@ -21,11 +21,15 @@ check: $(STAMP)  ## Format, lint, types, floors
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+docs: $(STAMP)   ## Build the guide into site/; any warning is an error
+	$(BIN)/typer raysearch.cli utils docs --name raysearch --title Commands --output docs/guide/commands.md
+	$(BIN)/zensical build --strict --clean
+
 golden: $(STAMP) ## Write the golden files anew; look at the difference before you commit it
 	RAYSEARCH_GOLDEN=1 $(BIN)/python -m pytest tests/golden
 
 clean:           ## Remove the environment and caches; runs stay
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache build dist
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .cache site build dist
 
 venv: $(STAMP)   ## Make .venv and install everything, pinned
 $(STAMP): pyproject.toml constraints.txt

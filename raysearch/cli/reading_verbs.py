@@ -1,8 +1,12 @@
-"""Verbs that read a run: front, status."""
+"""Verbs that read a run: front, status, report."""
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from raysearch.cli.app import AsJson, Run, app, console_on, exit_codes, print_json, show_front
 
@@ -40,3 +44,21 @@ def status(folder: Run, as_json: AsJson = False) -> None:
             print_json(summarize(run))
         else:
             console_on().print(Screen(overview(run)))
+
+
+@app.command(epilog="`raysearch report runs/demo-20260101-120000` · `raysearch report RUN --out DIR`")
+def report(
+    folder: Run,
+    out: Annotated[Path | None, typer.Option("--out", help="Write here, not to RUN/report.")] = None,
+) -> None:
+    """Write one HTML file that opens offline: recommended trade-offs, the front, every trial, what was not tested."""
+    from raysearch.report.page.build import write_report
+
+    with exit_codes():
+        page, *figures = write_report(folder, out)
+        console = console_on(soft_wrap=True)
+        console.print(f"Report: {page}", markup=False, highlight=False)
+        if figures:
+            console.print(
+                f"Figures beside it: {', '.join(path.name for path in figures)}", markup=False, highlight=False
+            )

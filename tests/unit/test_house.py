@@ -84,6 +84,11 @@ def test_everything_asked_for_is_pinned_and_the_pins_allow_what_is_asked() -> No
         assert metadata.version(name).partition("+")[0] == pins()[name]
 
 
+def test_what_builds_the_guide_is_there_for_those_who_develop() -> None:
+    extras = PROJECT["project"]["optional-dependencies"]
+    assert set(extras["docs"]) - set(extras["dev"]) == set()
+
+
 def test_ray_is_pinned_exactly_because_all_nodes_of_a_cluster_must_have_one_version() -> None:
     (ray,) = (line for line in PROJECT["project"]["dependencies"] if line.startswith("ray"))
     assert ray.endswith(f"=={pins()['ray']}")
