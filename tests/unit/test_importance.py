@@ -11,7 +11,7 @@ from raysearch.config.space import Choice, Float
 from raysearch.errors import UserError
 from raysearch.ledger.record import Estimate, TrialRecord
 from raysearch.report.importance import LEAST_TRIALS, encoded, importance_frame, importances
-from raysearch.report.importance_figure import draw_dependence
+from raysearch.report.importance_figure import draw_dependence, log_ticks
 from raysearch.search.importance import PedAnova
 from raysearch.uncertainty.configurations import Configuration, configurations
 
@@ -126,6 +126,13 @@ def test_what_cannot_be_judged_is_said_in_a_sentence() -> None:
     same = [record(t, {"lr": 0.1, "width": 0.5, "cda": "none"}, {"slope": float(t)}) for t in range(12)]
     with pytest.raises(UserError, match="same parameters"):
         importances(configurations(same), {"slope": "minimize"}, SPACE)
+
+
+def test_ticks_on_a_log_axis_are_few_and_round() -> None:
+    assert log_ticks(0.0032, 0.0098) == pytest.approx([0.004, 0.006, 0.008])
+    assert log_ticks(0.3, 3.0) == pytest.approx([0.3, 1, 3])
+    assert log_ticks(1e-6, 1e-1) == pytest.approx([1e-6, 1e-4, 1e-2])
+    assert all(0.0040 <= tick <= 0.0049 for tick in log_ticks(0.0040, 0.0049))
 
 
 def test_a_constant_objective_has_no_importance_and_is_still_drawn(tmp_path: Path) -> None:
