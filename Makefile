@@ -22,7 +22,7 @@ check: $(STAMP)  ## Format, lint, types, floors
 	$(BIN)/lint-imports
 
 docs: $(STAMP)   ## Build the guide into site/; any warning is an error
-	$(BIN)/typer raysearch.cli utils docs --name raysearch --title Commands --output docs/guide/commands.md
+	$(BIN)/python docs/commands.py docs/guide/commands.md
 	$(BIN)/zensical build --strict --clean
 
 golden: $(STAMP) ## Write the golden files anew; look at the difference before you commit it
