@@ -5,15 +5,21 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SPACE ?= demo
 
-.PHONY: help demo test check docs golden clean venv
+.PHONY: help demo test browser check docs golden clean venv
 help:            ## Show this help
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed 's/: .*## /\t/' | expand -t 12
 
 demo: $(STAMP)   ## Fetch the real model and table, search, show the front (SPACE=german_credit for another)
 	$(BIN)/raysearch run $(SPACE)
 
-test: check      ## Check the code, then run all tests, files in two processes
+test: check browser  ## Check the code, then run all tests, files in two processes
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+browser:         ## Install Debian's Chromium where it is missing and may be installed: the report is tested in it
+	@command -v chromium >/dev/null && command -v chromedriver >/dev/null || { \
+	  command -v apt-get >/dev/null && { [ "$$(id -u)" = 0 ] && root= || { sudo -n true 2>/dev/null && root="sudo -n"; }; } \
+	  && $$root apt-get update -qq && $$root apt-get install -y -qq --no-install-recommends chromium chromium-driver >/dev/null; \
+	} || echo "no Chromium, and none can be installed here: the tests of the report in a browser are skipped"
 
 check: $(STAMP)  ## Format, lint, types, floors
 	$(BIN)/ruff format --check .

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import matplotlib
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -48,8 +49,9 @@ def draw_all(gathered: Gathered, importance: Sequence[ObjectiveImportance], fold
     if ((table["state"] == "complete") & table[columns].notna().all(axis=1)).any():
         measured = table[(table["state"] != "complete") | table[columns].notna().all(axis=1)]
         draw("front", lambda path: draw_front(measured, objectives, path, title))
-    if len(objectives) > 1 and table[columns].notna().any(axis=None):
-        draw("objectives", lambda path: draw_pairs(gathered, path))
+    pairs = [pair for pair in itertools.combinations(objectives, 2) if _both(table, pair).any()]
+    if pairs:
+        draw("objectives", lambda path: draw_pairs(gathered, pairs, path))
     if gathered.records:
         draw("budget", lambda path: draw_budget(gathered, path))
     linked = links(gathered.records)[0]
@@ -61,8 +63,12 @@ def draw_all(gathered: Gathered, importance: Sequence[ObjectiveImportance], fold
     return drawn
 
 
-def draw_pairs(gathered: Gathered, path: Path) -> None:
-    """Every pair of objectives, trials by what became of them."""
+def _both(table: pd.DataFrame, pair: tuple[str, str]) -> pd.Series[bool]:
+    return table[[f"metric.{name}" for name in pair]].notna().all(axis=1)
+
+
+def draw_pairs(gathered: Gathered, pairs: Sequence[tuple[str, str]], path: Path) -> None:
+    """Pairs of objectives, trials by what became of them."""
     table, objectives = gathered.table, gathered.objectives
     front, holds, complete = on_front(table, objectives), feasible(table), table["state"] == "complete"
     anchor = table["kind"] == "anchor"
@@ -73,7 +79,6 @@ def draw_pairs(gathered: Gathered, path: Path) -> None:
         (front & ~anchor, "on the front", {"color": BLUE, "s": 50}),
         (anchor, "anchor", {"color": ORANGE, "marker": "D", "s": 60}),
     )
-    pairs = list(itertools.combinations(objectives, 2))
     width = min(3, len(pairs))
     height = -(-len(pairs) // width)
     with matplotlib.rc_context(STYLE):
@@ -83,7 +88,7 @@ def draw_pairs(gathered: Gathered, path: Path) -> None:
             axis.set_visible(False)
         for axis, (across, up) in zip(axes, pairs, strict=False):
             for mask, label, look in kinds:
-                rows = table[mask & table[f"metric.{across}"].notna() & table[f"metric.{up}"].notna()]
+                rows = table[mask & _both(table, (across, up))]
                 if len(rows):
                     axis.scatter(rows[f"metric.{across}"], rows[f"metric.{up}"], label=label, **look)
             axis.set_xlabel(f"{short(across)} {ARROW[objectives[across]]}")

@@ -66,8 +66,8 @@ def costs(records: Sequence[TrialRecord]) -> list[tuple[str, float]]:
     spent: Counter[str] = Counter()
     for record in records:
         spent.update(record.costs_s)
-    total = spent.pop("total", 0.0)
-    found = sorted(spent.items(), key=lambda item: -item[1])
+    total = float(spent.pop("total", 0.0))
+    found: list[tuple[str, float]] = sorted(spent.items(), key=lambda item: -item[1])
     if total - sum(spent.values()) > 0.005 * total:
         found.append(("other", total - sum(spent.values())))
     return [(name, seconds / 3600) for name, seconds in found if seconds > 0]

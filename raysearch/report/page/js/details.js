@@ -31,7 +31,12 @@ function grid(heads, rows) {
       element("th", { scope: "col", class: place ? "number" : "" }, head)))) : null,
     element("tbody", {}, ...rows.map((row) => element("tr", {}, ...row.map(cell)))));
 }
-const pairs = (rows) => (rows.length ? grid(null, rows.map(([path, value]) => [path, text(value)])) : null);
+function pairs(rows) {
+  if (!rows.length) return null;
+  const made = grid(null, rows.map(([path, value]) => [path, text(value)]));
+  made.className = "paths";
+  return made;
+}
 
 function metricTable(row) {
   const rows = Object.values(D.metrics).filter((metric) => metric.value[row] !== null).map((metric) => [
