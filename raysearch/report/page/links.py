@@ -27,7 +27,9 @@ def links(records: Sequence[TrialRecord]) -> tuple[list[dict[str, Any]], str]:
             *where, stage = place
             cells = [_cell(row) for row in group.to_dict("records")]
             n = ", ".join(sorted({str(count) for count in group["n"]}))
-            rows.append({"stage": stage, "where": f"n = {n}" + f"; {', '.join(map(str, where))}" * several, "cells": cells})
+            rows.append(
+                {"stage": stage, "where": f"n = {n}" + f"; {', '.join(map(str, where))}" * several, "cells": cells}
+            )
     return rows, "" if rows else "too few complete configurations, or values that never change"
 
 
