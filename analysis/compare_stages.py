@@ -44,6 +44,11 @@ def main() -> int:
         console.print(_shown("Table 2: the downstream model", extrinsic, EXTRINSIC))
         if (extrinsic["configurations"] > 1).any():
             console.print("Where a row has several configurations, it is their mean: no stage at its best.")
+        if (extrinsic["trials"] > 1).any():
+            console.print(
+                "Intervals of one trial are by bootstrap over rows or pairs; of several, Student's t over them, which "
+                "does not hold the chance of the rows that they share."
+            )
         if run.is_driven():
             console.print("The run is still going: this is of the trials so far.")
         if arguments.csv:
@@ -85,9 +90,14 @@ def _shown(title: str, table: pd.DataFrame, metrics: Sequence[str]) -> Table:
 
 
 def _latex(table: pd.DataFrame, metrics: Sequence[str]) -> str:
-    columns = [*_keys(table, metrics), *(column for name in metrics for column in (name, f"change.{name}"))]
-    named = table[columns].rename(columns=lambda name: name.replace("change.", "change of ").replace("_", " "))
-    return str(named.to_latex(index=False, float_format="%.3f", na_rep="", escape=True))
+    """Each metric with its interval, and its change in per cent in a column of its own."""
+    keys = _keys(table, metrics)
+    shown = table[keys].rename(columns=lambda name: name.replace("_", " "))
+    for name in metrics:
+        cells = zip(table[name], table[f"low.{name}"], table[f"high.{name}"], strict=True)
+        shown[SHORT[name]] = ["" if pd.isna(v) else f"{v:.3f} [{low:.3f}, {high:.3f}]" for v, low, high in cells]
+        shown[f"{SHORT[name]}, change"] = ["" if pd.isna(v) else f"{v:+.1%}" for v in table[f"change.{name}"]]
+    return str(shown.to_latex(index=False, escape=True))
 
 
 if __name__ == "__main__":

@@ -128,8 +128,9 @@ def importances(
     if table.empty:
         raise UserError("all complete trials have the same parameters, so none can be judged")
     anova = PedAnova(space, params)
+    chance = anova.chance(seed=seed)
     return [
-        _of_objective(name, [c.spread(name).mean for c in sampled], direction, table, leaves, anova, seed)
+        _of_objective(name, [c.spread(name).mean for c in sampled], direction, table, leaves, anova, chance, seed)
         for name, direction in objectives.items()
     ]
 
@@ -172,11 +173,12 @@ def _of_objective(
     table: pd.DataFrame,
     leaves: Mapping[str, Distribution],
     anova: PedAnova,
+    chance: Mapping[str, float],
     seed: int,
 ) -> ObjectiveImportance:
     target = np.asarray(values, dtype=np.float64)
     minimised = to_minimise(target[:, None], [direction])[:, 0]
-    shares, chance = anova.shares(minimised), anova.chance(minimised, seed=seed)
+    shares = anova.shares(minimised)
     explained, rises, forests = _cross_validated(table, target, seed)
     rows = [
         Importance(

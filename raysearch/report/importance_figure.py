@@ -10,7 +10,7 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+from matplotlib.ticker import FixedLocator, NullFormatter, StrMethodFormatter
 
 from raysearch.report.front_figure import BLUE, GREY, STYLE
 from raysearch.report.front_table import short, short_parameters
@@ -83,7 +83,7 @@ def _panel(
         axis.set_xlim(-0.4, len(at) - 0.6)
     elif parameter.log:
         axis.set_xscale("log")
-        axis.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axis.xaxis.set_major_locator(FixedLocator(log_ticks(min(values), max(values))))
         axis.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
         axis.xaxis.set_minor_formatter(NullFormatter())
     axis.set_xlabel(names[f"param.{parameter.parameter}"])
@@ -91,3 +91,14 @@ def _panel(
     said = f"importance {parameter.permutation:.2f} ({span})" if one.explained > 0 else "the forest explains nothing"
     axis.set_title(said, fontsize=STYLE["font.size"] - 1)
     axis.grid(alpha=0.25)
+
+
+def log_ticks(low: float, high: float) -> list[float]:
+    """Round numbers on a log axis, four at most; matplotlib's own run into each other within one decade."""
+    decades = 10.0 ** np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
+    ticks: list[float] = []
+    for digits in ((1,), (1, 3), (1, 2, 5), (1, 2, 3, 5, 7), range(1, 10)):
+        ticks = [float(digit * decade) for decade in decades for digit in digits if low <= digit * decade <= high]
+        if len(ticks) >= 3:
+            break
+    return ticks[:: max(1, -(-len(ticks) // 4))]

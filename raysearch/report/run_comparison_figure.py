@@ -65,13 +65,14 @@ def _side(axis: Axes, found: Comparison, side: Side, names: tuple[str, str], loo
     limits = np.asarray([max(np.quantile(one.draws[:, :, column], 0.95) for one in found.sides) for column in columns])
     likely, median, sure = (_steps(attainment(sets, share), limits) * signs for share in (0.05, 0.5, 0.95))
     axis.plot(*median.T, color=color, linewidth=2.5, linestyle=line, zorder=2)
-    if len(likely) and len(sure):
+    if len(likely):
+        sure = sure if len(sure) else (limits * signs)[None]  # so many draws attain nothing: no end to the band
         axis.fill(*np.concatenate([likely, sure[::-1]]).T, color=color, alpha=0.15, linewidth=0, zorder=1)
 
 
 def _steps(corners: Values, limits: Values) -> Values:
     """The edge of what the corners attain, as points of a line: down to the first corner, and from each to the next."""
-    if not len(corners):
+    x, y = corners[(corners <= limits).all(axis=1)].T
+    if not len(x):
         return np.empty((0, 2))
-    x, y = np.minimum(corners, limits).T
     return np.column_stack([np.append(np.repeat(x, 2), limits[0]), np.append(limits[1], np.repeat(y, 2))])

@@ -53,7 +53,8 @@ def draw_transfer(records: Sequence[TrialRecord], table: pd.DataFrame, intrinsic
             row[0].set_ylabel(f"{' on '.join(Path(part).name for part in where)}\n{row[0].get_ylabel()}")
         shown = [axis.get_legend_handles_labels() for axis in axes.flat]
         known = {text: handle for handles, texts in shown for handle, text in zip(handles, texts, strict=True)}
-        figure.legend(list(known.values()), list(known), loc="outside lower center", ncol=4, frameon=False)
+        order = [stage for stage in STAGES if stage in known]
+        figure.legend([known[stage] for stage in order], order, loc="outside lower center", ncol=4, frameon=False)
         figure.suptitle(f"{title}: intrinsic against extrinsic bias, one point a configuration")
         figure.savefig(path)
     return path

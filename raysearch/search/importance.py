@@ -73,19 +73,18 @@ class PedAnova:
         total = sum(found.values())
         return {name: value / total if total > 0 else 0.0 for name, value in found.items()}
 
-    def chance(
-        self, values: NDArray[np.float64], rounds: int = 100, share: float = 0.95, seed: int = 0
-    ) -> dict[str, float]:
-        """What a share of importances stays below where a parameter has no effect: of values dealt out at random.
+    def chance(self, rounds: int = 100, share: float = 0.95, seed: int = 0) -> dict[str, float]:
+        """What a share of importances stays below where no parameter has an effect: of an order dealt out at random.
 
-        Shares always sum to 1, so one that is not above its chance says nothing.
+        Shares always sum to 1, so one that is not above its chance says nothing. It is the same for all objectives, but
+        for ties at the edge of the best trials, which make chance smaller: then this is cautious.
 
         Args:
-            values: [trials] minimised.
             rounds: deals.
             share: of the deals.
             seed: of the deals.
         """
         rng = np.random.default_rng(seed)
-        dealt = [self.shares(rng.permutation(values)) for _ in range(rounds)]
-        return {name: float(np.quantile([one[name] for one in dealt], share)) for name in dealt[0]} if dealt else {}
+        count = len(self._study.get_trials(deepcopy=False))
+        dealt = [self.shares(rng.permutation(count).astype(np.float64)) for _ in range(rounds)]
+        return {name: float(np.quantile([one[name] for one in dealt], share)) for name in dealt[0]}

@@ -232,9 +232,10 @@ class _Resampling:
         target, decided = np.asarray(evidence.target)[kept], np.asarray(evidence.decided)[kept]
         cell = (group * 2 + target) * 2 + decided
         count = int(group.max()) + 1
-        indicator = np.zeros((len(group), count * 4), dtype=np.int64)
+        indicator = np.zeros((len(group), count * 4))
         indicator[np.arange(len(group)), cell] = 1
-        return np.asarray((weights @ indicator).reshape(self._rounds, count, 2, 2))
+        counted = weights.astype(np.float64) @ indicator  # exact, and whole numbers have no fast product
+        return counted.astype(np.int64).reshape(self._rounds, count, 2, 2)
 
     def _counts(self, name: str, strata: NDArray[np.int64]) -> NDArray[np.int64]:
         """[rounds, items] how often each item is drawn, within its stratum; made once a name."""

@@ -170,6 +170,29 @@ def test_tables_fit_80_columns_and_files_are_written(name: str, call: Callable[.
     assert matplotlib.image.imread(png).shape[1] >= 900
 
 
+def test_the_front_comes_with_what_rules_take_from_it_and_weights_move_that(call: Callable[..., Result]) -> None:
+    code, out, _ = call("pareto_front", RECORDED)
+    plain = [line for line in out.splitlines() if line.startswith("Recommended by")]
+    assert code == 0 and 1 <= len(plain) <= 3 and "of the draws, P 0." in plain[0]
+    _, weighed, _ = call("pareto_front", RECORDED, "--weight", "demographic_parity_difference=9")
+    assert [line for line in weighed.splitlines() if line.startswith("Recommended by")] != plain
+    for wrong in ("accuracy", "accuracy=much", "acuracy=2", "accuracy=-1"):
+        assert is_one_line_error(call("pareto_front", RECORDED, "--weight", wrong))
+
+
+def test_stages_in_latex_have_intervals_and_changes_in_per_cent(call: Callable[..., Result], tmp_path: Path) -> None:
+    path = tmp_path / "stages.tex"
+    code, out, _ = call("compare_stages", RECORDED, "--latex", path)
+    text = path.read_text(encoding="utf-8")
+    assert code == 0 and "Student's t" in out
+    baseline, alone = (
+        next(line for line in text.splitlines() if f"& {stage} &" in line) for stage in ("baseline", "cda")
+    )
+    assert "0.428 [0.375, 0.481] & +0.0\\% &" in baseline
+    assert "0.428 [0.375, 0.481]" in alone
+    assert "0.007 [0.002, 0.133] & -93.4\\% &" in text
+
+
 def test_the_scripts_import_neither_torch_nor_ray() -> None:
     code = (
         "import sys, runpy;"
