@@ -94,7 +94,7 @@ class LiveScreen:
             self._view,
             tally=self._tallies.now(),
             running=sum(state.trial is not None for state in doing.values()),
-            standing=f"for {duration(time.monotonic() - self._start)}",
+            standing=f"at work for {duration(time.monotonic() - self._start)}",
             groups=doing,
         )
         if self._live is not None:
