@@ -146,7 +146,7 @@ class Driver:
         """The next replicate: another seed for the configuration whose place on the front is least certain."""
         if self._records is None:  # read once, at the first replicate: many need not be held before
             self._records = list(self._run.ledger)
-        records = self._records
+        records = sorted(self._records, key=lambda record: record.trial)  # as a new driver would read them
         found = configurations(records)
         config = self._study.config
         seeds = Counter(pending)  # those that are out, and those that failed: a seed is spent, whatever came of it
