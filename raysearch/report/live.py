@@ -19,11 +19,8 @@ from raysearch.ledger.progress import GroupNow
 from raysearch.ledger.record import TrialRecord
 from raysearch.ledger.run_folder import RunFolder
 from raysearch.report.front_table import short
-from raysearch.report.screen import Screen, View, duration, plain
+from raysearch.report.screen import PLAIN_EVERY_S, Screen, View, duration, plain
 from raysearch.report.tally import Tallies
-
-_PLAIN_EVERY_S = 20.0
-"""Without a terminal: a line this often shows that the study is alive and does not fill a log."""
 
 
 class LiveScreen:
@@ -99,7 +96,7 @@ class LiveScreen:
         )
         if self._live is not None:
             self._live.update(Screen(self._view, self._console.size.height - 1))
-        elif time.monotonic() - self._last_plain >= _PLAIN_EVERY_S:
+        elif time.monotonic() - self._last_plain >= PLAIN_EVERY_S:
             self._last_plain = time.monotonic()
             line = f"[{self._elapsed()}] {plain(self._view)}"
             self._console.print(line, highlight=False, markup=False, soft_wrap=True)

@@ -15,6 +15,8 @@ from raysearch.ledger.progress import GroupNow
 from raysearch.report.front_table import ARROW, short
 from raysearch.report.tally import Tally
 
+PLAIN_EVERY_S = 20.0
+"""Without a terminal: a line this often shows that the study is alive and does not fill a log."""
 _LABEL = 14
 _MOST_STAGES = 6
 _BAR_MOST = 44

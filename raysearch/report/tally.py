@@ -16,7 +16,7 @@ from raysearch.config.load import Study
 from raysearch.ledger.record import Evidence, TrialRecord
 from raysearch.pareto.front import hypervolume, to_minimise
 from raysearch.uncertainty.bootstrap import mean_objectives
-from raysearch.uncertainty.configurations import Configuration, configurations
+from raysearch.uncertainty.configurations import Configuration, configurations, measured
 
 _LATEST = 20
 """The rate is that of so many trials: later ones may be slower than the first, or much faster where work is kept."""
@@ -117,9 +117,7 @@ def tally(records: Sequence[TrialRecord], study: Study) -> Tally:
     costs: Counter[str] = Counter()
     for record in records:
         costs.update(record.costs_s)
-    wanted = study.config.objectives
-    measured = [c for c in configurations(records) if all(name in r.metrics for name in wanted for r in c.records)]
-    feasible = [c for c in measured if c.feasible]
+    feasible = [c for c in measured(configurations(records), study.config.objectives) if c.feasible]
     return Tally(
         recorded=len(records),
         anchors=sum(record.kind == "anchor" for record in records),

@@ -9,11 +9,10 @@ from rich.live import Live
 from rich.text import Text
 
 from raysearch.ledger.run_folder import RunFolder
-from raysearch.report.screen import Screen, View, plain
+from raysearch.report.screen import PLAIN_EVERY_S, Screen, View, plain
 from raysearch.report.sight import Sight
 
 _EVERY_S = 1.0
-_PLAIN_EVERY_S = 20.0
 
 
 def watch(run: RunFolder, console: Console, once: bool = False) -> None:
@@ -54,7 +53,7 @@ def _in_lines(sight: Sight, view: View, console: Console) -> None:
     said, last = (-1, ""), 0.0
     while not sight.done:
         now = (view.tally.recorded, view.standing)
-        if now != said or time.monotonic() - last >= _PLAIN_EVERY_S:
+        if now != said or time.monotonic() - last >= PLAIN_EVERY_S:
             said, last = now, time.monotonic()
             line = Text(f"[{time.strftime('%H:%M:%S')}] {plain(view)}; {view.standing}")
             console.print(line, highlight=False, soft_wrap=True)
