@@ -21,7 +21,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.stand_ins import Clock, SleepingPool, machine
+from benchmarks.measuring import machine
+from benchmarks.stand_ins import Clock, SleepingPool
 from raysearch.config.load import load_study
 from raysearch.ledger.run_folder import RunFolder
 

@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
-import platform
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -28,6 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import torch
 
+from benchmarks.measuring import machine
 from raysearch import registry
 from raysearch.config.downstream import DownstreamConfig, LoraConfig
 from raysearch.config.schema import CdaDuplicate, CdaNone, DataConfig, EvaluationConfig, TextConfig, TrialConfig
@@ -194,7 +194,7 @@ def main() -> None:
             sys.exit(f"{place}: holds seeds of other settings. Move it away, or give --out.")
         done = {seed["seed"] for seed in kept["seeds"]}
         todo = [seed for seed in range(options.seeds) if seed not in done]
-        kept |= {"settings": settings, "machine": f"{platform.machine()}, {options.threads} threads a seed"}
+        kept |= {"settings": settings, "machine": machine(options.threads)}
         with ProcessPoolExecutor(options.processes, multiprocessing.get_context("spawn")) as pool:
             running = [pool.submit(one_seed, seed, unlearning, options.pairs, options.threads) for seed in todo]
             for finished in as_completed(running):

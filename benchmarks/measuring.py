@@ -20,8 +20,8 @@ GIB = 2**30
 _LIBRARIES = ("torch", "transformers", "peft", "ray", "optuna", "scikit-learn", "raysearch")
 
 
-def machine(threads: int) -> dict[str, Any]:
-    """What a reader needs to judge a time: processor, cores, threads, memory, load, versions."""
+def machine(threads: int | None = None) -> dict[str, Any]:
+    """What a reader needs to judge a time: processor, cores, threads (of torch, where it works), load, versions."""
     versions = {"python": platform.python_version()}
     for library in _LIBRARIES:
         try:
@@ -31,7 +31,7 @@ def machine(threads: int) -> dict[str, Any]:
     return {
         "cpu": _processor(),
         "cores": os.cpu_count(),
-        "threads": threads,
+        **({} if threads is None else {"threads": threads}),
         "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / GIB, 1),
         "load_at_start": [round(load, 2) for load in os.getloadavg()],
         "system": f"{platform.system()} {platform.machine()}",

@@ -29,7 +29,8 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.stand_ins import Clock, Scales, SleepingPool, machine, tell
+from benchmarks.measuring import machine
+from benchmarks.stand_ins import Clock, Scales, SleepingPool, tell
 from raysearch.config.load import load_study
 from raysearch.ledger.run_folder import RunFolder
 from raysearch.study.run import search

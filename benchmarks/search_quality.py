@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import platform
 import subprocess
 import sys
 import time
@@ -30,6 +29,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks.measuring import machine
 from benchmarks.problems import SYNTHETIC, SyntheticProblem
 from raysearch.config.schema import EarlyStoppingConfig, SamplerConfig
 from raysearch.config.space import walk
@@ -297,8 +297,13 @@ def main() -> int:
             share = " ".join(f"{value:.2f}" for value in numbers["cost_share_to_optuna_search_end"])
             print(f"  {method:<22} {volume}   {share}   never {numbers['never_reached']}")
     tag = "-".join(arguments.problems) if len(arguments.problems) < 4 else "all"
-    machine = f"{platform.machine()}, {platform.system()}, Python {platform.python_version()}"
-    facts = {"machine": machine, "seeds": arguments.seeds, "trials": TRIALS, "workers": WORKERS, "problems": summaries}
+    facts = {
+        "machine": machine(),
+        "seeds": arguments.seeds,
+        "trials": TRIALS,
+        "workers": WORKERS,
+        "problems": summaries,
+    }
     (arguments.out / f"search-quality-{tag}.json").write_text(json.dumps(facts, indent=1) + "\n")
     draw(results, arguments.out / f"search-quality-{tag}.png", arguments.seeds)
     shares = []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import pickle
-import platform
 import sys
 import threading
 import time
@@ -111,11 +110,6 @@ class Clock:
 def tell(words: str) -> None:
     """A line on the screen, past whatever holds back Ray's chatter."""
     print(words, file=sys.__stderr__, flush=True)
-
-
-def machine() -> str:
-    """Processor, system and Python."""
-    return f"{platform.machine()}, {psutil.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
 
 
 class Scales:

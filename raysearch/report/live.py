@@ -22,6 +22,9 @@ from raysearch.report.front_table import short
 from raysearch.report.screen import PLAIN_EVERY_S, Screen, View, duration, plain
 from raysearch.report.tally import Tallies
 
+_REST = 24.0
+"""The process that draws the screen drives the search, too: counting takes 4 % of its time at most."""
+
 
 class LiveScreen:
     """Listens to ``study.run_study``.
@@ -84,19 +87,20 @@ class LiveScreen:
 
     def working(self, groups: Mapping[str, Any]) -> None:
         """Shows what each group does."""
-        if self._view is None or self._tallies is None:
+        due = self._live is not None or time.monotonic() - self._last_plain >= PLAIN_EVERY_S
+        if self._view is None or self._tallies is None or not due:
             return
         doing = {name: GroupNow.of(state) for name, state in groups.items()}
         self._view = replace(
             self._view,
-            tally=self._tallies.now(),
+            tally=self._tallies.now(_REST),
             running=sum(state.trial is not None for state in doing.values()),
             standing=f"at work for {duration(time.monotonic() - self._start)}",
             groups=doing,
         )
         if self._live is not None:
             self._live.update(Screen(self._view, self._console.size.height - 1))
-        elif time.monotonic() - self._last_plain >= PLAIN_EVERY_S:
+        else:
             self._last_plain = time.monotonic()
             line = f"[{self._elapsed()}] {plain(self._view)}"
             self._console.print(line, highlight=False, markup=False, soft_wrap=True)

@@ -5,6 +5,7 @@ The live screen, ``raysearch watch`` and ``raysearch status`` show the same numb
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -90,6 +91,7 @@ class Tallies:
         self._study = study
         self._records: dict[int, TrialRecord] = {}
         self._made = (0, Tally())
+        self._next_s = 0.0
 
     @property
     def known(self) -> frozenset[int]:
@@ -102,11 +104,19 @@ class Tallies:
         for record in records:
             self._records[record.trial] = record.model_copy(update=light)
 
-    def now(self) -> Tally:
-        """The tally of all trials so far."""
+    def now(self, rest: float = 0.0) -> Tally:
+        """The tally of all trials so far.
+
+        Args:
+            rest: after each counting, the last tally stands for so many times as long as the counting took: whoever
+                has other work to do spends no more than a share of ``1 / (1 + rest)`` on it, however long a study grows.
+        """
         records = list(self._records.values())  # one thread adds while another one looks
-        if len(records) != self._made[0]:
+        begin = time.monotonic()
+        if len(records) != self._made[0] and (not rest or begin >= self._next_s):
             self._made = (len(records), tally(records, self._study))
+            end = time.monotonic()
+            self._next_s = end + rest * (end - begin)
         return self._made[1]
 
 

@@ -35,6 +35,8 @@ def start_ray(study: Study, address: str | None, listener: Listener) -> None:
     if address is None:
         # A laptop may run more processes than it has cores; on a cluster Ray's own count holds.
         settings |= {"num_cpus": max(cpus, os.cpu_count() or 1), "include_dashboard": False}
+        # A process for each group that looks for nodes which a cloud takes back: one machine is not taken back in part.
+        os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
     try:
         ray.init(address=address or "local", **settings)  # None would join whatever cluster RAY_ADDRESS names
     except (ConnectionError, ValueError) as error:

@@ -18,6 +18,7 @@ from typing import Any
 
 import ray
 import torch
+from ray import cloudpickle
 from ray.train import FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchConfig, TorchTrainer, get_device
 
@@ -91,7 +92,7 @@ def trainer(plan: GroupPlan, life: int = 1) -> TorchTrainer:
     """The Ray Train trainer of a group; ``life`` counts those that the group has had."""
     return TorchTrainer(
         work_loop,
-        train_loop_config={"plan": plan},
+        train_loop_config={"plan": cloudpickle.dumps(plan)},  # closed: Ray's controller would import all of ours to read it
         torch_config=TorchConfig(backend="nccl" if plan.workers.gpus_per_worker > 0 else "gloo"),
         scaling_config=scaling(plan.workers),
         run_config=RunConfig(
@@ -169,7 +170,7 @@ def work_loop(config: dict[str, Any]) -> None:
     Raises:
         RuntimeError: a trial met an error that its peers may not have met; Ray Train then restarts the group.
     """
-    plan: GroupPlan = config["plan"]
+    plan: GroupPlan = pickle.loads(config["plan"])
     torch.set_num_threads(plan.workers.cpus_per_worker)
     device = get_device()
     if device.type == "cuda":

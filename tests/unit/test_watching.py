@@ -115,6 +115,25 @@ def test_the_tally_is_made_anew_only_where_a_record_came(monkeypatch: pytest.Mon
     assert made == [1, 2]
 
 
+def test_counting_leaves_a_driver_most_of_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, made = [0.0], []
+
+    def slow(records: list[TrialRecord], study: Study) -> Tally:
+        clock[0] += 2.0
+        made.append(clock[0])
+        return Tally(recorded=len(records))
+
+    monkeypatch.setattr("raysearch.report.tally.tally", slow)
+    monkeypatch.setattr("raysearch.report.tally.time.monotonic", lambda: clock[0])
+    tallies = Tallies(STUDY)
+    for number in range(100):
+        tallies.add([trial(number)])
+        tallies.now(rest=24.0)
+        clock[0] += 1.0
+    assert sum(2.0 for _ in made) / clock[0] < 0.05 and len(made) > 1
+    assert tallies.now().recorded == 100, "who has nothing else to do gets the last word"
+
+
 @pytest.mark.parametrize(
     "more", ["", "anchors: {cda: {mode: none}}\n", "anchors: {cda: {mode: replace, fraction: 0.5}}\n"]
 )
