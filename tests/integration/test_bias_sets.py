@@ -110,11 +110,11 @@ def smollm2() -> LanguageModel:
 def test_smollm2_gets_the_figures_that_were_measured_before(smollm2: LanguageModel) -> None:
     """Figures of another program on the same weights and files.
 
-    Within 1 point: two to three items of 172 to 262 may change sides where kernels round differently, and no more. The
+    Within 1 point: two to three items of about 260 may change sides where kernels round differently, and no more. The
     reference rates StereoSet by the sum over tokens; by token, as published, the same model prefers the stereotype too.
     """
     values: dict[str, float] = {}
-    for chosen, categories in ((StereoSet(), ["gender"]), (CrowsPairs(), ["gender", "socioeconomic"])):
+    for chosen, categories in ((StereoSet(), ["gender"]), (CrowsPairs(), ["gender"])):
         items = [i for i in chosen.read(resolve(chosen.archive), categories) if i.condition in ("", "intrasentence")]
         for score in evaluate(smollm2, smollm2.model, chosen, items, Bootstrap(rounds=200)):
             values[f"{chosen.name}/{score.category}/{score.name}"] = score.measurement.value
@@ -125,7 +125,6 @@ def test_smollm2_gets_the_figures_that_were_measured_before(smollm2: LanguageMod
         "stereoset/gender/LMS, sum": 89.0,
         "stereoset/gender/ICAT, sum": 62.8,
         "crows_pairs/gender/share": 56.9,
-        "crows_pairs/socioeconomic/share": 58.1,
     }
     assert {name: values[name] for name in known} == pytest.approx(known, abs=1.0)
 

@@ -231,7 +231,7 @@ def test_the_command_shows_the_front_and_two_workers_give_the_result_of_one_proc
 ) -> None:
     study = small_study(tmp_path, tiny_model)
     study.path.write_text(study.text)
-    settings = ["--set", "workers.workers_per_group=2", "--set", "cda={mode: duplicate}"]
+    settings = ["--set", "workers={groups: 1, workers_per_group: 2}", "--set", "cda={mode: duplicate}"]
     command = [sys.executable, "-m", "raysearch.cli", "run", str(study.path), "--out", str(tmp_path / "run")]
     wide = {**os.environ, "COLUMNS": "200"}  # the paths stand in one line
     arguments = [*command, "--trials", "1", "--workers", "2", *settings]
