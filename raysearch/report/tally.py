@@ -108,8 +108,8 @@ class Tallies:
         """The tally of all trials so far.
 
         Args:
-            rest: after each counting, the last tally stands for so many times as long as the counting took: whoever
-                has other work to do spends no more than a share of ``1 / (1 + rest)`` on it, however long a study grows.
+            rest: after each counting, its tally stands for so many times as long as the counting took: who has other
+                work to do spends no more than a share of ``1 / (1 + rest)`` on it, however long a study grows.
         """
         records = list(self._records.values())  # one thread adds while another one looks
         begin = time.monotonic()

@@ -3,7 +3,8 @@
 A draw takes new rows for the group metrics and new pairs for the intrinsic gap. Configurations that were judged on the
 same rows get the *same* new rows, so that what they share cancels out of their comparison. The mean over a
 configuration's seeds is then moved by a draw of that mean's own chance: residuals of all configurations with several
-seeds, pooled, since two or three seeds say too little about their own spread. Where no configuration has a second seed,
+seeds, pooled, since two or three seeds say too little about their own spread. What trains no language model, the
+baseline and augmentation alone, has no such chance in its intrinsic metrics. Where no configuration has a second seed,
 the chance of seeds is unknown and left out; whoever shows the numbers must say so.
 
 Source: Efron and Tibshirani, 1993, An Introduction to the Bootstrap (chapters 6 and 9); the pooling is ours.
@@ -18,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from raysearch.config.metric_names import BY_SET, range_of, split
+from raysearch.config.metric_names import BY_SET, is_intrinsic, range_of, split
 from raysearch.ledger.record import Evidence, TrialRecord
 from raysearch.metrics import groups
 from raysearch.pareto.front import Values, non_dominated, to_minimise
@@ -63,12 +64,30 @@ def sureness(
         rounds: bootstrap rounds.
         seed: of the bootstrap.
     """
+    return sureness_of(found, objectives, corner, *objective_draws(found, objectives, rounds, seed))
+
+
+def sureness_of(
+    found: Sequence[Configuration],
+    objectives: Mapping[str, str],
+    corner: Sequence[float],
+    drawn: Values,
+    allowed: NDArray[np.bool_],
+) -> Sureness:
+    """``sureness``, from draws that were made before.
+
+    Args:
+        found: configurations.
+        objectives: metric -> direction.
+        corner: reference point in the metrics' own signs.
+        drawn: [rounds, configurations, objectives] minimised, as ``objective_draws`` gives them.
+        allowed: [rounds, configurations].
+    """
+    if not len(found):
+        return Sureness({}, (0.0, 0.0, 0.0), False)
     directions = list(objectives.values())
     reference = to_minimise(np.asarray([corner], dtype=np.float64), directions)[0].tolist()
     feasible = np.asarray([c.feasible for c in found], dtype=np.bool_)
-    if not len(found):
-        return Sureness({}, (0.0, 0.0, 0.0), False)
-    drawn, allowed = objective_draws(found, objectives, rounds, seed)
     probability = probability_non_dominated(drawn, allowed)
     volumes = hypervolume_draws(drawn, allowed, reference)
     low, high = np.quantile(volumes, [0.025, 0.975]) if len(volumes) else (0.0, 0.0)
@@ -163,31 +182,41 @@ def draws(found: Sequence[Configuration], metrics: Sequence[str], rounds: int, s
     """
     rng = np.random.default_rng([seed, 0xB007])
     resampled = _Resampling(rounds, seed)
-    residuals = _pooled_residuals(found, metrics)
+    residuals = {trains: _pooled_residuals(found, metrics, trains) for trains in (True, False)}
     low, high = np.asarray([range_of(metric) for metric in metrics]).reshape(-1, 2).T
     values = np.empty((rounds, len(found), len(metrics)))
     for row, configuration in enumerate(found):
-        for column, metric in enumerate(metrics):
-            values[:, row, column] = np.mean([resampled.metric(r, metric) for r in configuration.records], axis=0)
-        if len(residuals):
-            picked = rng.integers(len(residuals), size=(rounds, len(configuration.records)))
-            values[:, row] += residuals[picked].mean(axis=1)
+        values[:, row] = np.mean(
+            [np.column_stack([resampled.metric(r, metric) for metric in metrics]) for r in configuration.records],
+            axis=0,
+        )
+        pool = residuals[configuration.trains_model]
+        if len(pool):
+            picked = rng.integers(len(pool), size=(rounds, len(configuration.records)))
+            values[:, row] += pool[picked].mean(axis=1)
     return np.clip(values, low, high)
 
 
-def _pooled_residuals(found: Sequence[Configuration], metrics: Sequence[str]) -> Values:
-    """[seeds, metrics] deviations from each configuration's mean, times sqrt(k / (k - 1)): the variance of one seed."""
+def _pooled_residuals(found: Sequence[Configuration], metrics: Sequence[str], trains: bool) -> Values:
+    """[seeds, metrics] deviations from each configuration's mean, times sqrt(k / (k - 1)): the variance of one seed.
+
+    For configurations that train the language model, of such ones; for the others of the others, and while none of them
+    has a second seed the same deviations, but for the intrinsic metrics, which then do not change with the seed.
+    """
+    repeated = [configuration for configuration in found if len(configuration.records) > 1]
+    own = [configuration for configuration in repeated if configuration.trains_model == trains]
+    borrowed = not own and not trains
     pooled: list[list[float]] = []
-    for configuration in found:
+    for configuration in repeated if borrowed else own:
         count = len(configuration.records)
-        if count > 1:
-            scale = (count / (count - 1)) ** 0.5
-            means = [configuration.spread(metric).mean for metric in metrics]
-            pooled += [
-                [scale * (record.metrics[m].value - mean) for m, mean in zip(metrics, means, strict=True)]
-                for record in configuration.records
-            ]
-    return np.asarray(pooled, dtype=np.float64).reshape(len(pooled), len(metrics))
+        scale = (count / (count - 1)) ** 0.5
+        means = [configuration.spread(metric).mean for metric in metrics]
+        pooled += [
+            [scale * (record.metrics[m].value - mean) for m, mean in zip(metrics, means, strict=True)]
+            for record in configuration.records
+        ]
+    residuals = np.asarray(pooled, dtype=np.float64).reshape(len(pooled), len(metrics))
+    return residuals * [not (borrowed and is_intrinsic(metric)) for metric in metrics]
 
 
 class _Resampling:
@@ -197,13 +226,16 @@ class _Resampling:
         self._rounds = rounds
         self._seed = seed
         self._weights: dict[str, NDArray[np.int64]] = {}
+        self._last: tuple[Evidence, str, NDArray[np.int64]] | None = None
 
     def metric(self, record: TrialRecord, metric: str) -> Values:
         """[rounds] a metric of a record on new rows or pairs; for others, normal draws that fit the interval."""
         evidence, estimate = record.evidence, record.metrics[metric]
         name, part = split(metric)
         if name in groups.METRICS and evidence.rows and (not part or part in evidence.also_by):
-            drawn = groups.METRICS[name](self._cubes(evidence, part))
+            if self._last is None or self._last[0] is not evidence or self._last[1] != part:
+                self._last = (evidence, part, self._cubes(evidence, part))  # a record's metrics come one after another
+            drawn = groups.METRICS[name](self._last[2])
             return np.where(np.isfinite(drawn), drawn, estimate.value)
         if name in BY_SET and evidence.pairs and (not part or part in dict(evidence.pair_sets)):
             return self._gaps(evidence, name, part)

@@ -40,6 +40,11 @@ class Configuration:
         return self.records[0].trial
 
     @property
+    def trains_model(self) -> bool:
+        """Whether it changes the language model; else intrinsic metrics are those of the model as it came."""
+        return self.records[0].stage not in ("baseline", "cda")
+
+    @property
     def feasible(self) -> bool:
         """Whether all constraints hold on average; they are linear in the metrics, so this judges the mean metrics."""
         return all(self.violation(name) <= 0 for name in self.records[0].constraints)

@@ -3,7 +3,9 @@
 To the columns of ``ledger.read`` come ``seeds``, ``se.NAME`` (standard error over seeds; empty for one seed) and
 ``p_front`` (probability of being on the front; empty for what is not complete). ``metric.NAME`` is then the mean over
 seeds, ``low.NAME`` and ``high.NAME`` of an objective its bootstrap interval over seeds and rows, and ``feasible``
-judges the mean. ``attrs["hypervolume"]`` is (value, low, high) of the whole front.
+judges the mean. ``change_low.NAME`` and ``change_high.NAME`` are the interval of an objective's difference to the
+baseline: in each draw both are judged on the same new rows and pairs, so that what they share cancels out.
+``attrs["hypervolume"]`` is (value, low, high) of the whole front.
 Needs neither torch nor Ray.
 """
 
@@ -18,8 +20,9 @@ import pandas as pd
 from raysearch.ledger.read import frame
 from raysearch.ledger.record import TrialRecord
 from raysearch.ledger.run_folder import RunFolder
-from raysearch.uncertainty.bootstrap import ROUNDS, draws, sureness
-from raysearch.uncertainty.configurations import configurations, measured
+from raysearch.pareto.front import Values, to_minimise
+from raysearch.uncertainty.bootstrap import ROUNDS, objective_draws, sureness_of
+from raysearch.uncertainty.configurations import Configuration, configurations, measured
 
 
 def read_configurations(run: Path | str) -> pd.DataFrame:
@@ -40,12 +43,15 @@ def configuration_frame(
     table = frame([record for record in records if record.kind != "replicate"])
     found = configurations(records)
     judged = measured(found, objectives)
-    sure = sureness(judged, objectives, corner)
-    drawn = draws(judged, list(objectives), ROUNDS, 0)
+    minimised, allowed = objective_draws(judged, objectives, ROUNDS, 0)
+    sure = sureness_of(judged, objectives, corner, minimised, allowed)
+    drawn = to_minimise(minimised, list(objectives.values()))  # turned back: the same signs
     table.attrs = {"hypervolume": sure.hypervolume, "seed_noise_known": sure.seed_noise_known}
     table["seeds"] = 1
     table["p_front"] = table["trial"].map(sure.probability)
     at = {trial: index for index, trial in enumerate(table["trial"])}
+    for name, (low, high) in _changes(judged, objectives, drawn).items():
+        table[f"change_low.{name}"], table[f"change_high.{name}"] = table["trial"].map(low), table["trial"].map(high)
     for position, configuration in enumerate(judged):
         index = at[configuration.trial]
         count = len(configuration.records)
@@ -64,3 +70,24 @@ def configuration_frame(
             if name not in objectives and all(name in record.metrics for record in configuration.records):
                 table.loc[index, f"metric.{name}"] = configuration.spread(name).mean
     return table
+
+
+def _changes(
+    judged: Sequence[Configuration], objectives: Mapping[str, str], drawn: Values
+) -> dict[str, tuple[dict[int, float], dict[int, float]]]:
+    """Objective -> (trial -> lower end, trial -> upper end) of the paired difference to the baseline, 95 %.
+
+    Args:
+        judged: configurations.
+        objectives: metric -> direction.
+        drawn: [rounds, configurations, objectives] in the metrics' own signs.
+    """
+    base = [row for row, c in enumerate(judged) if (c.records[0].kind, c.records[0].stage) == ("anchor", "baseline")]
+    if not base:
+        return {}
+    low, high = np.quantile(drawn - drawn[:, base[:1]], [0.025, 0.975], axis=0)
+    trials = [configuration.trial for configuration in judged]
+    return {
+        name: tuple(dict(zip(trials, end[:, column].tolist(), strict=True)) for end in (low, high))  # type: ignore[misc]
+        for column, name in enumerate(objectives)
+    }

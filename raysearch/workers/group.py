@@ -90,9 +90,11 @@ def host(plan: GroupPlan) -> None:
 
 def trainer(plan: GroupPlan, life: int = 1) -> TorchTrainer:
     """The Ray Train trainer of a group; ``life`` counts those that the group has had."""
+    # Sealed: Ray Train's controller gets the settings, too, and would import all that they name, for seconds.
+    sealed: bytes = cloudpickle.dumps(plan)  # type: ignore[no-untyped-call]
     return TorchTrainer(
         work_loop,
-        train_loop_config={"plan": cloudpickle.dumps(plan)},  # closed: Ray's controller would import all of ours to read it
+        train_loop_config={"plan": sealed},
         torch_config=TorchConfig(backend="nccl" if plan.workers.gpus_per_worker > 0 else "gloo"),
         scaling_config=scaling(plan.workers),
         run_config=RunConfig(

@@ -25,7 +25,9 @@ def test_one_ctrl_c_stops_cleanly_and_resume_finishes(tmp_path: Path, tiny_model
     study = small_study(tmp_path, tiny_model, "unlearning.steps=200")
     study.path.write_text(study.text)
     folder = tmp_path / "run"
-    process = command("run", str(study.path), "--out", str(folder), "--set", "unlearning.steps=200", "--set", "workers.groups=1")
+    process = command(
+        "run", str(study.path), "--out", str(folder), "--set", "unlearning.steps=200", "--set", "workers.groups=1"
+    )
     assert busy(folder, process)
     line = [sys.executable, "-m", "raysearch.cli", "watch", str(folder)]
     watcher = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

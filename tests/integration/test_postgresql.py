@@ -39,7 +39,12 @@ def test_trials_go_to_the_database_and_its_password_nowhere(
     address: str, tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(storage.ADDRESS, address)
-    settings = ("search.trials=2", "workers.groups=1", "workers.trial_timeout_s=25", "unlearning.steps=!choice [4, 1000000]")
+    settings = (
+        "search.trials=2",
+        "workers.groups=1",
+        "workers.trial_timeout_s=25",
+        "unlearning.steps=!choice [4, 1000000]",
+    )
     points = "search.points=[{unlearning.steps: 4}, {unlearning.steps: 1000000}]"
     run = run_study(small_study(tmp_path, tiny_model, *settings, points), tmp_path / "run", Listener())
     records = {record.trial: record for record in run.ledger}

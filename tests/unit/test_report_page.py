@@ -240,12 +240,19 @@ def test_ends_are_counted_by_reason() -> None:
     ]
 
 
-def test_a_baseline_inside_the_interval_makes_a_difference_unsure() -> None:
-    table = front_tables.study().assign(p_front=0.5, seeds=1)
+def test_a_difference_whose_interval_holds_0_is_unsure() -> None:
+    ends = {
+        "change_low.intrinsic_gap": -0.3,
+        "change_high.intrinsic_gap": -0.1,
+        "change_low.demographic_parity_difference": -0.2,
+        "change_high.demographic_parity_difference": 0.05,
+        "change_low.accuracy": -0.15,  # and no upper end: not known
+    }
+    table = front_tables.study().assign(p_front=0.5, seeds=1, **ends)
     (card,), front, anchors = lines(table, front_tables.OBJECTIVES, [Recommendation(7, ("knee",), 0.4, 0.5)], "a run")
     looks = {cell.name: (cell.change, cell.look) for cell in card.line.cells}
-    assert looks["intrinsic_gap"] == ("▲ better -0.200", "good")  # 0.20, [0.15, 0.30], baseline 0.40
-    assert looks["demographic_parity_difference"] == ("△ -0.100, not sure", "unsure")  # [0.05, 0.20] holds 0.20
+    assert looks["intrinsic_gap"] == ("▲ better -0.200", "good")
+    assert looks["demographic_parity_difference"] == ("△ -0.100, not sure", "unsure")
     assert looks["accuracy"][1] == "unsure"
     assert card.line.command == "raysearch export 'a run' 7 trial-7"
     assert [line.trial for line in front] == [7, 6, 0] and [line.trial for line in anchors] == [1, 2]

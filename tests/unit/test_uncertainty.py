@@ -182,3 +182,29 @@ def test_the_table_has_one_row_a_configuration() -> None:
     assert table.loc[0, "low.accuracy"] <= 0.8 <= table.loc[0, "high.accuracy"]
     assert table["p_front"].tolist() == [1.0, 0.0]
     assert len(configuration_frame([], OBJECTIVES, CORNER)) == 0
+    assert "change_low.accuracy" not in table, "no baseline to compare with"
+
+
+def test_what_trains_no_model_has_no_chance_of_seeds_in_its_intrinsic_metrics() -> None:
+    base = record(0, 0.5, 0.7, kind="anchor", stage="baseline")
+    cda = record(1, 0.5, 0.7, kind="anchor", stage="cda")
+    twice = [record(2, 0.2, 0.7), record(3, 0.4, 0.8, 1, of=2)]
+    drawn = draws(configurations([base, cda, *twice]), ["intrinsic_gap", "accuracy"], 500, 0)
+    assert (drawn[:, 0, 0] == drawn[:, 1, 0]).all(), "the same model on the same pairs"
+    assert (drawn[:, 0, 1] != drawn[:, 1, 1]).any(), "their classifiers are trained"
+    assert np.std(drawn[:, 2, 0]) > 5 * np.std(drawn[:, 0, 0])
+
+
+def test_a_change_against_the_baseline_is_paired() -> None:
+    base = record(0, 0.5, 0.70, kind="anchor", stage="baseline")
+    level = record(1, 0.5, 0.70)
+    table = configuration_frame([base, level, record(2, 0.3, 0.76)], OBJECTIVES, CORNER).set_index("trial")
+    for row in (0, 1):  # the same decisions: in every draw the same value, wide as its own interval is
+        assert table.loc[row, ["change_low.accuracy", "change_high.accuracy"]].tolist() == [0.0, 0.0]
+    low, high = table.loc[2, ["change_low.accuracy", "change_high.accuracy"]]
+    changed = np.asarray(record(2, 0.3, 0.76).evidence.decided) != np.asarray(base.evidence.decided)
+    half = 1.96 * np.sqrt(changed.mean() * (1 - changed.mean()) / ROWS)  # a share of rows that one has right alone
+    moved = table.loc[2, "metric.accuracy"] - table.loc[0, "metric.accuracy"]
+    assert (low, high) == pytest.approx((moved - half, moved + half), abs=0.015)
+    assert high - low < table.loc[2, "high.accuracy"] - table.loc[2, "low.accuracy"]
+    assert table.loc[2, "change_high.intrinsic_gap"] < 0

@@ -126,12 +126,12 @@ def test_counting_leaves_a_driver_most_of_its_time(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("raysearch.report.tally.tally", slow)
     monkeypatch.setattr("raysearch.report.tally.time.monotonic", lambda: clock[0])
     tallies = Tallies(STUDY)
-    for number in range(100):
+    for number in range(1000):
         tallies.add([trial(number)])
         tallies.now(rest=24.0)
         clock[0] += 1.0
     assert sum(2.0 for _ in made) / clock[0] < 0.05 and len(made) > 1
-    assert tallies.now().recorded == 100, "who has nothing else to do gets the last word"
+    assert tallies.now().recorded == 1000, "who has nothing else to do gets the last word"
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ class Cell:
         value: as text; empty where it was not measured.
         interval: as text.
         change: against the baseline, as text; empty where there is none.
-        look: ``good`` or ``bad`` where the interval leaves the baseline out, else ``unsure``.
+        look: ``good`` or ``bad`` where the interval of the paired difference leaves 0 out, else ``unsure``.
         left: where the interval begins, in per cent of the scale.
         width: of the interval.
         at: the value's place.
@@ -190,7 +190,8 @@ def _cell(
     base = baseline.get(f"metric.{name}")
     known = not _missing(base)
     moved = value - base if known and base is not None else 0.0
-    change, look = _change(moved, direction, base is not None and low <= base <= high)
+    ends = row.get(f"change_low.{name}"), row.get(f"change_high.{name}")
+    change, look = _change(moved, direction, ends)
     return Cell(
         name=name,
         head=head,
@@ -205,12 +206,12 @@ def _cell(
     )
 
 
-def _change(moved: float, direction: str, inside: bool) -> tuple[str, str]:
-    """(difference to the baseline in words, look); a baseline inside the interval makes better and worse unsure."""
+def _change(moved: float, direction: str, ends: tuple[Any, Any]) -> tuple[str, str]:
+    """(difference to the baseline in words, look); an interval that holds 0 makes better and worse unsure."""
     if abs(moved) < 0.0005:
         return "level with the baseline", "unsure"
     better = (moved < 0) == (direction == "minimize")
-    if inside:
+    if any(map(_missing, ends)) or not (ends[0] > 0 if moved > 0 else ends[1] < 0):
         return f"{'△' if better else '▽'} {moved:+.3f}, not sure", "unsure"
     return f"{'▲ better' if better else '▼ worse'} {moved:+.3f}", "good" if better else "bad"
 

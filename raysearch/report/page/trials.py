@@ -57,6 +57,11 @@ def columns(
         "seeds": table["seeds"].tolist(),
         "seed": table["seed"].tolist(),
         "metrics": _metrics(table, in_order),
+        "changes": {
+            name: {end: plain(table[f"change_{end}.{name}"]) for end in ("low", "high")}
+            for name in objectives
+            if f"change_low.{name}" in table
+        },
         "constraints": {
             column.removeprefix("constraint."): plain(table[column])
             for column in map(str, table.columns)

@@ -39,14 +39,19 @@ function pairs(rows) {
 }
 
 function metricTable(row) {
-  const rows = Object.values(D.metrics).filter((metric) => metric.value[row] !== null).map((metric) => [
+  const rows = Object.entries(D.metrics).filter(([, metric]) => metric.value[row] !== null).map(([name, metric]) => [
     metric.short,
     fixed(metric.value[row]),
     `${fixed(metric.low[row])} to ${fixed(metric.high[row])}`,
     text(Array.isArray(metric.n) ? metric.n[row] : metric.n),
-    baseline >= 0 && baseline !== row && metric.value[baseline] !== null ? signed(metric.value[row] - metric.value[baseline]) : "",
+    baseline >= 0 && baseline !== row && metric.value[baseline] !== null
+      ? signed(metric.value[row] - metric.value[baseline]) + changeOf(name, row) : "",
   ]);
   return rows.length ? grid(["", "value", "interval", "n", "against baseline"], rows) : null;
+}
+function changeOf(name, row) {
+  const { low, high } = D.changes[name] ?? {};
+  return low && low[row] !== null ? ` (${signed(low[row])} to ${signed(high[row])})` : "";
 }
 const signed = (value) => (value >= 0 ? "+" : "") + value.toFixed(3);
 
