@@ -16,6 +16,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from rich.console import Console
@@ -44,11 +45,10 @@ def main() -> int:
         console.print(_shown("Table 2: the downstream model", extrinsic, EXTRINSIC))
         if (extrinsic["configurations"] > 1).any():
             console.print("Where a row has several configurations, it is their mean: no stage at its best.")
-        if (extrinsic["trials"] > 1).any():
-            console.print(
-                "Intervals of one trial are by bootstrap over rows or pairs; of several, Student's t over them, which "
-                "does not hold the chance of the rows that they share."
-            )
+        console.print(
+            "Intervals are of 95 %, by bootstrap over judged rows or pairs; where a row has several trials, with "
+            "Student's t over them. Changes are against the baseline on the same rows and pairs."
+        )
         if run.is_driven():
             console.print("The run is still going: this is of the trials so far.")
         if arguments.csv:
@@ -64,7 +64,8 @@ def main() -> int:
 
 
 def _keys(table: pd.DataFrame, metrics: Sequence[str]) -> list[str]:
-    measured = {f"{part}{name}" for name in metrics for part in ("", "low.", "high.", "change.")}
+    parts = ("", "low.", "high.", "change.", "change_low.", "change_high.")
+    measured = {f"{part}{name}" for name in metrics for part in parts}
     return [str(column) for column in table.columns if column not in measured]
 
 
@@ -82,7 +83,7 @@ def _shown(title: str, table: pd.DataFrame, metrics: Sequence[str]) -> Table:
             if pd.isna(row[name]):
                 cells.append("")
                 continue
-            change = f"\n{row[f'change.{name}']:+.1%}" if pd.notna(row[f"change.{name}"]) else ""
+            change = "\n" + "\n".join(_change(row, name, " to")) if pd.notna(row[f"change.{name}"]) else ""
             cells.append(f"{row[name]:.3f}\n{row[f'low.{name}']:.3f} to\n{row[f'high.{name}']:.3f}{change}")
         of = "\n".join("-" if row[key] == "None" else Path(str(row[key])).name for key in keys)
         shown.add_row(of, f"{row['configurations']}, {row['trials']}", *cells, end_section=True)
@@ -96,8 +97,17 @@ def _latex(table: pd.DataFrame, metrics: Sequence[str]) -> str:
     for name in metrics:
         cells = zip(table[name], table[f"low.{name}"], table[f"high.{name}"], strict=True)
         shown[SHORT[name]] = ["" if pd.isna(v) else f"{v:.3f} [{low:.3f}, {high:.3f}]" for v, low, high in cells]
-        shown[f"{SHORT[name]}, change"] = ["" if pd.isna(v) else f"{v:+.1%}" for v in table[f"change.{name}"]]
+        changes = [_change(row, name, ",") if pd.notna(row[f"change.{name}"]) else () for _, row in table.iterrows()]
+        shown[f"{SHORT[name]}, change"] = [" ".join(parts) for parts in changes]
     return str(shown.to_latex(index=False, escape=True))
+
+
+def _change(row: pd.Series[Any], name: str, between: str) -> tuple[str, ...]:
+    """A change and its interval, in per cent; the baseline's own is none."""
+    value, low, high = (float(row[f"{part}.{name}"]) for part in ("change", "change_low", "change_high"))
+    if low == high == 0:
+        return (f"{value:+.1%}",)
+    return f"{value:+.1%}", f"[{low:+.0%}{between}", f"{high:+.0%}]"
 
 
 if __name__ == "__main__":

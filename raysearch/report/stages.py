@@ -8,10 +8,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy import stats
 
 from raysearch.errors import UserError
 from raysearch.ledger.record import TrialRecord
+from raysearch.uncertainty.bootstrap import draws
+from raysearch.uncertainty.configurations import Configuration
 
 STAGES = ("baseline", "cda", "unlearning", "combined")
 WHERE = {"model": "model.source", "table": "data.table"}
@@ -41,7 +44,7 @@ class Cell:
 
     Attributes:
         mean: over the trials.
-        low: lower end of the interval; of one trial its own bootstrap interval, of more Student's t over them.
+        low: lower end of the interval.
         high: upper end.
     """
 
@@ -53,14 +56,9 @@ class Cell:
         return f"{self.mean:.3f} ({self.low:.3f} to {self.high:.3f})"
 
 
-def cell(records: Sequence[TrialRecord], metric: str, confidence: float = 0.95) -> Cell | None:
-    """A metric over trials; None where none of them has it."""
-    found = [record.metrics[metric] for record in records if metric in record.metrics]
-    if not found:
-        return None
-    if len(found) == 1:
-        return Cell(found[0].value, found[0].low, found[0].high)
-    return over_seeds([estimate.value for estimate in found], confidence)
+NOTHING = Cell(float("nan"), float("nan"), float("nan"))
+ROUNDS = 2000
+"""Of the bootstrap: an interval's ends are quantiles far out, and a table has few of them."""
 
 
 def over_seeds(values: Sequence[float], confidence: float = 0.95) -> Cell:
@@ -77,8 +75,14 @@ def stage_table(records: Sequence[TrialRecord], metrics: Sequence[str], by: Mapp
     """One row for each value of ``by`` and each stage, in the stages' order.
 
     Columns: those of ``by``, ``stage``, ``configurations`` (different ones, seeds apart), ``trials``; for each metric
-    ``NAME``, ``low.NAME``, ``high.NAME`` (empty where no trial has it), and ``change.NAME``: (value - baseline) /
-    baseline of the same model and table, empty where there is no baseline, or it is 0.
+    ``NAME``, ``low.NAME``, ``high.NAME`` (empty where no trial has it), and ``change.NAME``, ``change_low.NAME``,
+    ``change_high.NAME``: (value - baseline) / baseline of the same model and table, empty where there is no baseline,
+    or it is 0.
+
+    Intervals are of 95 %. Of one trial a value has its own, by bootstrap over judged rows or pairs. Of several, and in
+    a change, each draw takes new rows for all trials together, so that the chance of rows that trials share stays in
+    their mean and cancels out of their difference, and moves a mean over several trials by Student's t of their own
+    spread, which holds the chance of seeds.
 
     Args:
         records: of a run; only complete ones count, and of those that are the same, seed and all, one.
@@ -100,18 +104,70 @@ def stage_table(records: Sequence[TrialRecord], metrics: Sequence[str], by: Mapp
         if record.stage == "baseline":
             where = tuple(str(setting(record, path)) for path in WHERE.values())
             baselines.setdefault(where, []).append(record)
+    drawn = {metric: _Draws(complete, metric) for metric in metrics}
     rows = []
     for place, found in sorted(groups.items(), key=lambda item: (item[0][:-1], STAGES.index(item[0][-1]))):
         row: dict[str, Any] = dict(zip([*by, "stage"], place, strict=True))
         row |= {"configurations": len({_without_seed(record) for record in found}), "trials": len(found)}
         where = tuple(str(setting(found[0], path)) for path in WHERE.values())
         for metric in metrics:
-            measured, base = cell(found, metric), cell(baselines.get(where, []), metric)
-            value, low, high = (np.nan,) * 3 if measured is None else (measured.mean, measured.low, measured.high)
-            row |= {metric: value, f"low.{metric}": low, f"high.{metric}": high}
-            row[f"change.{metric}"] = value / base.mean - 1 if base is not None and base.mean else np.nan
+            value = drawn[metric].cell(found)
+            row |= {metric: value.mean, f"low.{metric}": value.low, f"high.{metric}": value.high}
+            change = drawn[metric].change(found, baselines.get(where, []))
+            row |= {f"change.{metric}": change.mean}
+            row |= {f"change_low.{metric}": change.low, f"change_high.{metric}": change.high}
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+class _Draws:
+    """What a metric of some trials might as well have been.
+
+    Args:
+        records: complete trials.
+        metric: that some of them have.
+    """
+
+    def __init__(self, records: Sequence[TrialRecord], metric: str) -> None:
+        having = [Configuration((record,)) for record in records if metric in record.metrics]
+        values = draws(having, [metric], ROUNDS, 0)[:, :, 0] if having else np.empty((ROUNDS, 0))
+        self._metric = metric
+        self._values = {one.trial: values[:, place] for place, one in enumerate(having)}
+
+    def cell(self, records: Sequence[TrialRecord]) -> Cell:
+        """The mean over trials; NaN where none of them has the metric."""
+        found = [record.metrics[self._metric] for record in records if self._metric in record.metrics]
+        if not found:
+            return NOTHING
+        if len(found) == 1:
+            return Cell(found[0].value, found[0].low, found[0].high)
+        return _cell(float(np.mean([one.value for one in found])), self._mean(records))
+
+    def change(self, records: Sequence[TrialRecord], baseline: Sequence[TrialRecord]) -> Cell:
+        """(mean - baseline) / baseline."""
+        value, base = self.cell(records), self.cell(baseline)
+        if not base.mean or np.isnan(value.mean + base.mean):
+            return NOTHING
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratios = self._mean(records) / self._mean(baseline) - 1
+        return _cell(value.mean / base.mean - 1, ratios[np.isfinite(ratios)])
+
+    def _mean(self, records: Sequence[TrialRecord]) -> NDArray[np.float64]:
+        """[rounds] the mean over trials, moved by the chance of which trials there are."""
+        having = [record for record in records if record.trial in self._values]
+        mean = np.mean([self._values[record.trial] for record in having], axis=0)
+        if len(having) < 2:
+            return np.asarray(mean)
+        error = np.std([record.metrics[self._metric].value for record in having], ddof=1) / np.sqrt(len(having))
+        rng = np.random.default_rng([len(having), *(record.trial for record in having)])
+        return np.asarray(mean + error * rng.standard_t(len(having) - 1, size=ROUNDS))
+
+
+def _cell(value: float, drawn: NDArray[np.float64]) -> Cell:
+    if not len(drawn):
+        return Cell(value, np.nan, np.nan)
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    return Cell(value, min(float(low), value), max(float(high), value))
 
 
 def _each_once(records: Sequence[TrialRecord]) -> list[TrialRecord]:

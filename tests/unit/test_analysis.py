@@ -190,7 +190,7 @@ def test_stages_in_latex_have_intervals_and_changes_in_per_cent(call: Callable[.
     )
     assert "0.428 [0.375, 0.481] & +0.0\\% &" in baseline
     assert "0.428 [0.375, 0.481]" in alone
-    assert "0.007 [0.002, 0.133] & -93.4\\% &" in text
+    assert "0.007 [0.002, 0.133] & -93.4\\% [-98\\%, +754\\%] &" in text
 
 
 def test_the_scripts_import_neither_torch_nor_ray() -> None:

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from raysearch.ledger.record import Estimate
+from raysearch.ledger.record import Estimate, Evidence, TrialRecord
 from raysearch.report import front_figure
 from raysearch.report.front_figure import draw_front
 from raysearch.report.front_table import front_table, on_front, pareto_front, short, short_parameters
@@ -73,6 +73,26 @@ def test_a_trial_that_repeats_another_seed_and_all_counts_once_in_a_table_of_sta
     assert (alone["low.accuracy"], alone["high.accuracy"]) == (0.6, 0.8), "the trial's own interval, not one of width 0"
     both = stage_table([again, cell, other], ["accuracy"]).iloc[0]
     assert (both["configurations"], both["trials"], both["accuracy"]) == (1, 2, pytest.approx(0.6))
+
+
+def test_a_change_between_stages_is_paired_and_a_mean_keeps_the_chance_of_shared_rows() -> None:
+    def judged(trial: int, stage: str, right: float, rows: str = "r") -> TrialRecord:
+        target = [i % 2 for i in range(100)]
+        decided = [t if i < 100 * right else 1 - t for i, t in enumerate(target)]
+        evidence = Evidence(rows=rows, target=target, group=[i // 2 % 2 for i in range(100)], decided=decided)
+        metrics = {"accuracy": Estimate(value=right, low=right - 0.08, high=right + 0.08, n=100)}
+        return record(trial, stage=stage, seed=trial, metrics=metrics, evidence=evidence)
+
+    base, same, worse = judged(0, "baseline", 0.8), judged(1, "cda", 0.8), judged(2, "unlearning", 0.5)
+    table = stage_table([base, same, worse], ["accuracy"]).set_index("stage")
+    assert table.loc["cda", ["change.accuracy", "change_low.accuracy", "change_high.accuracy"]].tolist() == [0, 0, 0]
+    low, high = table.loc["unlearning", ["change_low.accuracy", "change_high.accuracy"]]
+    assert low < 0.5 / 0.8 - 1 < high < 0
+    alike = [judged(3 + seed, "combined", 0.8) for seed in range(4)]  # no spread over trials, and the same rows
+    shared = stage_table([base, *alike], ["accuracy"]).set_index("stage").loc["combined"]
+    assert shared["high.accuracy"] - shared["low.accuracy"] == pytest.approx(4 * 0.04, abs=0.03)
+    apart = stage_table([judged(3 + s, "combined", 0.8, f"r{s}") for s in range(4)], ["accuracy"]).iloc[0]
+    assert apart["high.accuracy"] - apart["low.accuracy"] == pytest.approx(2 * 0.04, abs=0.03)
 
 
 def test_a_metric_of_one_set_or_attribute_says_which() -> None:
