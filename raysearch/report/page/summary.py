@@ -17,6 +17,8 @@ from raysearch.report.recommend import Recommendation
 LETTERS = "ABC"
 MOST_LINES = 30
 """Of the front, in the table of the first screen: those most likely to be on it. All others are among all trials."""
+MOSTLY = 0.5
+"""A rule that takes the same trial in fewer draws than this has picked one of several that are about alike."""
 RULE_WORDS = {
     "knee": "the front bends most here",
     "chebyshev": "its worst loss is the smallest",
@@ -86,11 +88,13 @@ class Card:
         line: its numbers.
         reasons: why, a rule each, in words.
         stability: as text.
+        alike: other draws mostly make the rule take another trial.
     """
 
     line: Line
     reasons: list[str]
     stability: str
+    alike: bool
 
 
 def heads(objectives: Mapping[str, str]) -> dict[str, str]:
@@ -150,7 +154,12 @@ def lines(
 
     by_trial = {int(row["trial"]): row for row in table.to_dict("records")}
     cards = [
-        Card(line(by_trial[one.trial]), [RULE_WORDS.get(rule, rule) for rule in one.rules], f"{one.stability:.0%}")
+        Card(
+            line(by_trial[one.trial]),
+            [RULE_WORDS.get(rule, rule) for rule in one.rules],
+            f"{one.stability:.0%}",
+            one.stability < MOSTLY,
+        )
         for one in chosen[:3]
     ]
     rest = anchors[~anchors["trial"].isin(set(front["trial"]))]
