@@ -21,6 +21,7 @@ from raysearch.models.backbone import entering, first_changed, hidden_states, le
 from raysearch.models.blocks import blocks_of
 from raysearch.models.features import TokenizedTexts, pooled_features, text_logps, tokenize_texts
 from raysearch.models.language_model import LanguageModel
+from raysearch.models.lora import folded
 from raysearch.models.sharding import is_sharded
 from raysearch.models.token_tree import TokenTree
 from raysearch.pipeline.communicator import shard
@@ -97,7 +98,8 @@ def score_pairs(subject: Subject, pairs: Sequence[StereotypePair], runtime: Runt
         states = states_of(subject.lm, subject.model, runtime)
         total, tokens = np.zeros(0), np.zeros(0)  # type: Any, Any
         if mine:
-            total, tokens = score(subject.lm, subject.model, prompts * 2, answers, states=states)
+            with folded(subject.model):
+                total, tokens = score(subject.lm, subject.model, prompts * 2, answers, states=states)
         n = len(mine)
         rows = runtime.scoring.gather(
             list(zip(*(np.asarray(x).tolist() for x in (total[:n], total[n:], tokens[:n], tokens[n:])), strict=True))
@@ -130,15 +132,16 @@ def features(
 
     def compute() -> dict[str, Tensor]:
         tokens = tokenize_texts(subject.lm, distinct[shard(len(distinct), runtime.scoring)], limit)
-        mine = pooled_features(
-            subject.lm,
-            subject.model,
-            tokens,
-            config.pooling,
-            progress=lambda done, total: runtime.observer.progress(done, total, {}),
-            layer=config.layer,
-            states=states_of(subject.lm, subject.model, runtime),
-        )
+        with folded(subject.model):
+            mine = pooled_features(
+                subject.lm,
+                subject.model,
+                tokens,
+                config.pooling,
+                progress=lambda done, total: runtime.observer.progress(done, total, {}),
+                layer=config.layer,
+                states=states_of(subject.lm, subject.model, runtime),
+            )
         return {"vectors": torch.from_numpy(np.stack(runtime.scoring.gather(list(mine))))}
 
     if not distinct:
@@ -156,7 +159,9 @@ def likelihood(
 
     def compute() -> dict[str, Tensor]:
         tokens = tokenize_texts(subject.lm, texts[shard(len(texts), runtime.scoring)], limit)
-        total, count = text_logps(subject.lm, subject.model, tokens, states_of(subject.lm, subject.model, runtime))
+        states = states_of(subject.lm, subject.model, runtime)
+        with folded(subject.model):
+            total, count = text_logps(subject.lm, subject.model, tokens, states)
         rows = runtime.scoring.gather(list(zip(total.tolist(), count.tolist(), strict=True)))
         return {"rows": torch.tensor(rows, dtype=torch.float64)}
 

@@ -7,13 +7,16 @@ from pathlib import Path
 
 import pytest
 import torch
+from peft.tuners.lora import LoraLayer
 
 from raysearch.config.downstream import LoraConfig
 from raysearch.config.schema import ModelConfig
 from raysearch.errors import AssetError
 from raysearch.models import language_model, sources
-from raysearch.models.lora import adapted, target_modules
+from raysearch.models.language_model import load
+from raysearch.models.lora import adapted, folded, target_modules
 from raysearch.models.sources import resolve
+from raysearch.models.update import scaled
 from tests.conftest import save_tiny_model
 
 
@@ -100,6 +103,37 @@ def test_an_adapter_comes_off_after_an_error(tiny_lm) -> None:
     with pytest.raises(RuntimeError, match="boom"), adapted(tiny_lm, LoraConfig(rank=2), seed=0):
         raise RuntimeError("boom")
     assert not any("lora" in name for name, _ in tiny_lm.model.named_modules())
+
+
+@pytest.mark.parametrize("factor", [1.0, 0.5])
+@pytest.mark.parametrize("family", ["llama", "opt", "phi3", "gemma3_text"])
+def test_a_folded_adapter_gives_the_same_pass_and_the_very_weights_back(
+    family: str, factor: float, tmp_path: Path
+) -> None:
+    lm = load(ModelConfig(source=str(save_tiny_model(tmp_path / family, family))))
+    weights = {name: (p.data_ptr(), p.clone()) for name, p in lm.model.named_parameters()}
+    ids = torch.arange(2, 14).reshape(2, 6)
+    with adapted(lm, LoraConfig(rank=2), 0) as model, torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if ".lora_B" in name:
+                parameter.normal_(0.0, 0.1)
+        with scaled(model, factor):
+            apart, below = model(ids).logits, lm.model(ids).logits
+            layers = [layer for layer in model.modules() if isinstance(layer, LoraLayer)]
+            with folded(model):
+                assert all(layer.merged for layer in layers)
+                together = model(ids).logits
+                with folded(model):  # a second time it has nothing to do
+                    assert torch.equal(model(ids).logits, together)
+            torch.testing.assert_close(together, apart, rtol=1e-5, atol=1e-5)
+            assert torch.equal(model(ids).logits, apart) and torch.equal(below, apart)
+            with model.disable_adapter():
+                base = model(ids).logits
+                with folded(model):
+                    assert torch.equal(model(ids).logits, base)
+            assert not torch.allclose(base, apart, atol=1e-3), "the adapter does something"
+    for name, parameter in lm.model.named_parameters():
+        assert (parameter.data_ptr(), True) == (weights[name][0], torch.equal(parameter, weights[name][1]))
 
 
 def test_last_layers_and_attention_choose_modules(tiny_lm) -> None:
