@@ -32,7 +32,7 @@ docs: $(STAMP)   ## Build the guide into site/; any warning is an error
 	$(BIN)/zensical build --strict --clean
 
 golden: $(STAMP) ## Write the golden files anew; look at the difference before you commit it
-	RAYSEARCH_GOLDEN=1 $(BIN)/python -m pytest tests/golden
+	RAYSEARCH_GOLDEN=1 $(BIN)/python -m pytest tests/golden tests/integration/test_notebook.py
 
 clean:           ## Remove the environment and caches; runs stay
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .cache site build dist

@@ -20,6 +20,7 @@ from typing import Any
 
 import pandas as pd
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from raysearch.errors import UserError
@@ -86,7 +87,7 @@ def _shown(title: str, table: pd.DataFrame, metrics: Sequence[str]) -> Table:
             change = "\n" + "\n".join(_change(row, name, " to")) if pd.notna(row[f"change.{name}"]) else ""
             cells.append(f"{row[name]:.3f}\n{row[f'low.{name}']:.3f} to\n{row[f'high.{name}']:.3f}{change}")
         of = "\n".join("-" if row[key] == "None" else Path(str(row[key])).name for key in keys)
-        shown.add_row(of, f"{row['configurations']}, {row['trials']}", *cells, end_section=True)
+        shown.add_row(escape(of), f"{row['configurations']}, {row['trials']}", *cells, end_section=True)
     return shown
 
 

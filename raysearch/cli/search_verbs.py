@@ -112,6 +112,7 @@ def confirm(
                     "scored_at": done.scored_at,
                     "hypervolumes": found.hypervolumes,
                     "configurations": confirm_view.as_json(found, config.objectives),
+                    "without_score": dict(found.lost),
                 }
             )
             return

@@ -100,6 +100,15 @@ class RunFolder:
         extended: list[int] = self.manifest().get("extended_to", [])
         return extended[-1] if extended else (study or self.study()).config.search.trials
 
+    def confirmed(self) -> bool:
+        """Whether the front was scored on test, to the last trial; a plan to do so is not enough."""
+        place = self.path / "confirmation"
+        try:
+            planned = json.loads((place / "confirmation.json").read_text(encoding="utf-8"))["trials"]
+        except (OSError, ValueError, KeyError):
+            return False
+        return {f"{trial:06d}.jsonl" for trial in planned} <= {path.name for path in place.glob("[0-9]*.jsonl")}
+
     def extend(self, trials: int) -> None:
         """Writes down that so many sampled trials are asked for now."""
         manifest = self.manifest()

@@ -51,6 +51,16 @@ def knee(values: Values, weights: Sequence[float] | None = None) -> Values:
     return np.asarray((1.0 - scaled.sum(axis=1)) / np.sqrt(varying))
 
 
+def bends(values: Values) -> bool:
+    """Whether a front has a knee: three different rows at least, one of which lies below the plane of the corners.
+
+    Args:
+        values: [rows, objectives], minimised; rows that are on the front.
+    """
+    finite = values[np.isfinite(values).all(axis=1)]
+    return len(np.unique(finite, axis=0)) > 2 and bool(knee(finite).max() > _LEVEL)
+
+
 def chebyshev(values: Values, weights: Sequence[float]) -> Values:
     """Minus the augmented weighted Chebyshev distance to the ideal point: the smallest worst loss.
 

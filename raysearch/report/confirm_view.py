@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +16,14 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from raysearch.ledger.record import TrialRecord
 from raysearch.ledger.run_folder import RunFolder
 from raysearch.ledger.store import Ledger
 from raysearch.pareto.front import dominates_none, hypervolume, non_dominated, to_minimise
 from raysearch.report.front_table import ARROW, short
 from raysearch.uncertainty.bootstrap import mean_objectives
-from raysearch.uncertainty.configurations import Configuration, configurations
+from raysearch.uncertainty.configurations import Configuration, configurations, measured
+from raysearch.uncertainty.table import configuration_frame
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,9 @@ class Confirmed:
         optimistic: [configurations] feasible and non-dominated on test.
         pessimistic: [configurations] feasible on test and dominating no other.
         hypervolumes: ``validation``, ``optimistic``, ``pessimistic``, of sampled configurations and anchors together.
+        intervals: [configurations] metric -> (low, high) on test, as in ``uncertainty.table``.
+        lost: (trial, why) of those that were to be scored and have no score.
+        scored_at: when the scoring began.
     """
 
     validation: list[Configuration]
@@ -40,19 +46,30 @@ class Confirmed:
     optimistic: list[bool]
     pessimistic: list[bool]
     hypervolumes: dict[str, float]
+    intervals: list[dict[str, tuple[float, float]]]
+    lost: list[tuple[int, str]]
+    scored_at: str
 
 
 def read(run: RunFolder, objectives: Mapping[str, str], corner: Sequence[float]) -> Confirmed:
-    """Reads ``RUN/confirmation``.
+    """Reads ``RUN/confirmation``. What validation found is taken over the seeds that were scored on test.
 
     Args:
         run: a confirmed run.
         objectives: metric -> direction.
         corner: reference point in the metrics' own signs.
     """
-    test = configurations(list(Ledger(run.path / "confirmation")))
-    judged = {c.trial: c for c in configurations(list(run.ledger))}
-    validation = [judged[c.trial] for c in test]
+    plan: dict[str, Any] = json.loads((run.path / "confirmation" / "confirmation.json").read_text(encoding="utf-8"))
+    scored = {record.trial: record for record in Ledger(run.path / "confirmation")}
+    test = measured(configurations(list(scored.values())), objectives)
+    kept = [record for c in test for record in c.records]
+    numbers = {record.trial for record in kept}
+    lost = [(trial, _why(scored.get(trial))) for trial in plan["trials"] if trial not in numbers]
+    judged = configurations([record for record in run.ledger if record.trial in numbers])
+    validation = [{c.trial: c for c in judged}[c.trial] for c in test]
+    table: Any = configuration_frame(kept, objectives, corner).set_index("trial")
+    ends = {name: (table[f"low.{name}"].to_dict(), table[f"high.{name}"].to_dict()) for name in objectives}
+    intervals = [{name: (low[c.trial], high[c.trial]) for name, (low, high) in ends.items()} for c in test]
     feasible = np.asarray([c.feasible for c in test], dtype=np.bool_)
     values, before = mean_objectives(test, objectives), mean_objectives(validation, objectives)
     best, worst = non_dominated(values, feasible), dominates_none(values, feasible)
@@ -63,7 +80,14 @@ def read(run: RunFolder, objectives: Mapping[str, str], corner: Sequence[float])
         "optimistic": hypervolume(values[best], reference),
         "pessimistic": hypervolume(values[worst], reference),
     }
-    return Confirmed(validation, test, best.tolist(), worst.tolist(), volumes)
+    at = str(plan.get("scored_at", ""))
+    return Confirmed(validation, test, best.tolist(), worst.tolist(), volumes, intervals, lost, at)
+
+
+def _why(record: TrialRecord | None) -> str:
+    if record is None:
+        return "it is not scored yet"
+    return " ".join(f"{record.reason or record.state}: {record.detail}".split()).rstrip(": ")
 
 
 def as_json(found: Confirmed, objectives: Mapping[str, str]) -> list[dict[str, Any]]:
@@ -76,12 +100,13 @@ def as_json(found: Confirmed, objectives: Mapping[str, str]) -> list[dict[str, A
             "seeds": len(test.records),
             "validation": {name: before.spread(name).mean for name in objectives},
             "test": {name: test.spread(name).mean for name in objectives},
+            "interval": {name: list(ends[name]) for name in objectives},
             "feasible_on_test": test.feasible,
             "optimistic_front": best,
             "pessimistic_front": worst,
         }
-        for before, test, best, worst in zip(
-            found.validation, found.test, found.optimistic, found.pessimistic, strict=True
+        for before, test, best, worst, ends in zip(
+            found.validation, found.test, found.optimistic, found.pessimistic, found.intervals, strict=True
         )
     ]
 
@@ -99,14 +124,14 @@ def confirmed_table(found: Confirmed, objectives: Mapping[str, str], scored_at: 
     out.add_column("on test")
     for name, direction in objectives.items():
         out.add_column(f"{short(name)} {ARROW[direction]}", justify="right", min_width=12)
-    rows = zip(found.validation, found.test, found.optimistic, found.pessimistic, strict=True)
-    for before, test, best, worst in rows:
+    rows = zip(found.validation, found.test, found.optimistic, found.pessimistic, found.intervals, strict=True)
+    for before, test, best, worst, ends in rows:
         record = test.records[0]
         name = f"{record.stage} anchor" if record.kind == "anchor" else record.stage
         out.add_row(
             str(test.trial),
-            f"{name}\n{_place(test.feasible, best, worst)}",
-            *(_cell(before, test, metric) for metric in objectives),
+            f"{name}\n{place(test.feasible, best, worst)}",
+            *(_cell(before, test, metric, ends[metric]) for metric in objectives),
             style="dim" if not test.feasible else "",
         )
     volumes = "  ".join(f"{name} {value:.4f}" for name, value in found.hypervolumes.items())
@@ -114,20 +139,19 @@ def confirmed_table(found: Confirmed, objectives: Mapping[str, str], scored_at: 
         f"Scored once on test, {scored_at}. First line: validation, which chose the front; second: test; third: its "
         "interval. Optimistic: nothing scored beats it on test; pessimistic: it beats nothing there."
     )
-    return Group(out, Text(text, style="italic"), Text(f"Hypervolume: {volumes}"))
+    lost = [Text(f"trial {trial} has no score on test: {why}", style="red") for trial, why in found.lost]
+    return Group(out, Text(text, style="italic"), Text(f"Hypervolume: {volumes}"), *lost)
 
 
-def _place(feasible: bool, best: bool, worst: bool) -> str:
+def place(feasible: bool, best: bool, worst: bool) -> str:
+    """Where a configuration stands on test, in words."""
     if not feasible:
         return "infeasible"
     return " + ".join(word for word, holds in (("optimistic", best), ("pessimistic", worst)) if holds) or "between"
 
 
-def _cell(before: Configuration, test: Configuration, metric: str) -> str:
-    estimate = test.records[0].metrics[metric]
-    return escape(
-        f"{before.spread(metric).mean:.3f}\n{test.spread(metric).mean:.3f}\n[{estimate.low:.2f}, {estimate.high:.2f}]"
-    )
+def _cell(before: Configuration, test: Configuration, metric: str, ends: tuple[float, float]) -> str:
+    return escape(f"{before.spread(metric).mean:.3f}\n{test.spread(metric).mean:.3f}\n[{ends[0]:.2f}, {ends[1]:.2f}]")
 
 
 def draw_confirmed(found: Confirmed, objectives: Mapping[str, str], path: Path) -> Path:

@@ -23,6 +23,7 @@ _TEXT_SIZE = 13
 """Large enough to read the picture at half its size."""
 STYLE: Any = {
     "font.size": _TEXT_SIZE,
+    "text.parse_math": False,  # names are the user's, dollar signs and all
     "axes.spines.top": False,
     "axes.spines.right": False,
     "figure.constrained_layout.w_pad": 0.12,

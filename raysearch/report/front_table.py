@@ -112,7 +112,8 @@ def _caption(table: pd.DataFrame, front: pd.DataFrame) -> str:
     if not len(front):
         return text
     splits = sorted({json.loads(config)["evaluation"]["split"] for config in front["config"]})
-    text += f" In brackets: bootstrap interval over rows or pairs. Judged on the {' and '.join(splits)} split."
+    seeds = " and seeds" if (table.get("seeds", pd.Series(dtype=int)) > 1).any() else ""
+    text += f" In brackets: bootstrap interval over rows or pairs{seeds}. Judged on the {' and '.join(splits)} split."
     if "p_front" in front and front["p_front"].notna().any():
         text += " P: probability of holding all constraints and being on the front, by bootstrap over rows and seeds"
         text += "." if (table["seeds"] > 1).any() else "; one seed each, so the chance of seeds is not in it."
@@ -149,4 +150,6 @@ def short_parameters(columns: Sequence[str]) -> dict[str, str]:
 
 
 def _value(value: object) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else escape(str(value))
+    if isinstance(value, float):
+        return f"{value:.0f}" if value.is_integer() and abs(value) < 1e9 else f"{value:.3g}"
+    return escape(str(value))

@@ -14,7 +14,7 @@ import numpy as np
 
 from raysearch.errors import UserError
 from raysearch.ledger.run_folder import RunFolder
-from raysearch.pareto.choice import RULES, Rule, best, shares
+from raysearch.pareto.choice import RULES, Rule, bends, best, shares
 from raysearch.pareto.front import Mask, Values, non_dominated
 from raysearch.pareto.uncertainty import probability_non_dominated
 from raysearch.registry import suggestion
@@ -87,7 +87,7 @@ def recommend_among(
     firmness: dict[int, list[float]] = {}
     for name, rule in RULES.items():
         row = taken(rule, means, feasible, shared)
-        if row is None:
+        if row is None or (name == "knee" and not bends(means[non_dominated(means, feasible)])):
             continue
         again = [taken(rule, values, mask, shared) for values, mask in zip(drawn, allowed, strict=True)]
         rules.setdefault(row, []).append(name)

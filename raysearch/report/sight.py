@@ -6,6 +6,7 @@ Any machine that sees the folder can look, as often as it likes, while another o
 from __future__ import annotations
 
 import json
+import shlex
 
 from raysearch.errors import RunFolderError
 from raysearch.ledger.progress import Progress, at_work, read_progress
@@ -84,7 +85,7 @@ class Sight:
         if self.done:
             return "done: nothing is left to do"
         if not working:
-            return f"no process works on it; resume with: raysearch resume {self._run.path}"
+            return f"no process works on it; resume with: raysearch resume {shlex.quote(str(self._run.path))}"
         if progress is None:
             return "a process works on it, and does not say yet what its workers do"
         what = "scoring the front on the test split" if progress.work == "confirm" else "searching"
@@ -94,7 +95,7 @@ class Sight:
         found = []
         if tally.texts_cut:
             found.append(f"{tally.texts_cut} texts were cut to fit the model")
-        if (self._run.path / "confirmation" / "confirmation.json").is_file():
+        if self._run.confirmed():
             found.append("the front is scored on the test split: `raysearch confirm` shows it")
         elif tally.complete:
             found.append("not scored on the test split: `raysearch confirm` does, once")

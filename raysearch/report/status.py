@@ -39,7 +39,7 @@ def summarize(run: RunFolder) -> dict[str, Any]:
         "gated": tally.gated,
         "failed": tally.failed,
         "unfinished": run.ledger.unfinished(),
-        "confirmed": (run.path / "confirmation" / "confirmation.json").is_file(),
+        "confirmed": run.confirmed(),
         "texts_cut": tally.texts_cut,
         "best_feasible": {name: best.value for name, best in tally.best.items()},
         "best_feasible_trial": {name: best.trial for name, best in tally.best.items()},

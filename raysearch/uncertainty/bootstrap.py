@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,13 +25,13 @@ from raysearch.ledger.record import Evidence, TrialRecord
 from raysearch.metrics import groups
 from raysearch.pareto.front import Values, non_dominated, to_minimise
 from raysearch.pareto.uncertainty import hypervolume_draws, most_uncertain, probability_non_dominated
-from raysearch.uncertainty.configurations import Configuration
+from raysearch.uncertainty.configurations import Configuration, confidence_of
 
 ROUNDS = 500
 """Standard error of a probability near 0.5: 0.02; enough to rank, and under a second for some hundred trials."""
 
-_Z95 = 1.959964
-"""Half-width of a 95 % interval of a normal distribution, in standard deviations."""
+_LEVEL = 1e-12
+"""A bound that is met exactly is met, whatever the order in which the same numbers are added."""
 
 
 @dataclass(frozen=True)
@@ -148,28 +149,45 @@ def objective_draws(
 ) -> tuple[Values, NDArray[np.bool_]]:
     """([rounds, configurations, objectives] minimised, [rounds, configurations] whether all constraints hold there).
 
-    A constraint's violation moves with its metric; the baseline that it may be relative to is taken as it was measured.
+    A constraint's violation moves with its metric, and with what it is relative to: the majority rate and the baseline,
+    where that was judged on the same rows, are those of the same draw.
     """
     bounded = sorted({_bounded(name)[0] for c in found for name in c.records[0].constraints} - set(objectives))
     metrics = [*objectives, *(m for m in bounded if all(m in r.metrics for c in found for r in c.records))]
     drawn = draws(found, metrics, rounds, seed)
     allowed = np.ones(drawn.shape[:2], dtype=np.bool_)
+    resampled = _Resampling(rounds, seed)
+    place = {metric: column for column, metric in enumerate(metrics)}
+    baselines = {_rows(c): row for row, c in reversed(list(enumerate(found))) if c.is_baseline}
+
+    def moved(row: int, metric: str) -> Values:
+        return np.asarray(drawn[:, row, place[metric]] - found[row].spread(metric).mean)
+
     for row, configuration in enumerate(found):
         for name in configuration.records[0].constraints:
-            metric, sign = _bounded(name)
-            violation = configuration.violation(name)
-            if metric in metrics:
-                moved = drawn[:, row, metrics.index(metric)] - configuration.spread(metric).mean
-                allowed[:, row] &= violation + (moved if sign == "<=" else -moved) <= 0
-            else:
-                allowed[:, row] &= violation <= 0
+            metric, sign, relative = _bounded(name)
+            violation = np.full(rounds, configuration.violation(name))
+            if metric in place:
+                move = moved(row, metric)
+                if relative.startswith("baseline") and _rows(configuration) in baselines:
+                    move = move - moved(baselines[_rows(configuration)], metric)
+                elif relative.startswith("majority_rate"):
+                    move = move - np.mean([resampled.majority(r.evidence) for r in configuration.records], axis=0)
+                violation += move if sign == "<=" else -move
+            allowed[:, row] &= violation <= _LEVEL
     return to_minimise(drawn[..., : len(objectives)], list(objectives.values())), allowed
 
 
-def _bounded(constraint: str) -> tuple[str, str]:
-    """(metric, sign) of a constraint's name, ``accuracy >= baseline - 0.03``; a crossed attribute has spaces in it."""
-    parts = re.match("(.+) (<=|>=) ", constraint)
-    return (parts[1], parts[2]) if parts else (constraint, ">=")
+def _bounded(constraint: str) -> tuple[str, str, str]:
+    """(metric, sign, bound) of a constraint's name, ``accuracy >= baseline - 0.03``; a crossed attribute has spaces."""
+    parts = re.match("(.+) (<=|>=) (.+)", constraint)
+    return (parts[1], parts[2], parts[3]) if parts else (constraint, ">=", "")
+
+
+def _rows(configuration: Configuration) -> tuple[str, str, str]:
+    """What a configuration was judged on, and of which model."""
+    record = configuration.records[0]
+    return record.evidence.rows, record.evidence.pairs, str((record.config.get("model") or {}).get("source"))
 
 
 def draws(found: Sequence[Configuration], metrics: Sequence[str], rounds: int, seed: int) -> Values:
@@ -239,9 +257,19 @@ class _Resampling:
             return np.where(np.isfinite(drawn), drawn, estimate.value)
         if name in BY_SET and evidence.pairs and (not part or part in dict(evidence.pair_sets)):
             return self._gaps(evidence, name, part)
-        spread = max(0.0, (estimate.high - estimate.low) / (2 * _Z95))
-        rng = np.random.default_rng([self._seed, record.trial])
+        halves = NormalDist().inv_cdf((1.0 + confidence_of(record)) / 2)  # half-width of an interval, in deviations
+        spread = max(0.0, (estimate.high - estimate.low) / (2 * halves))
+        rng = np.random.default_rng([self._seed, record.trial, *metric.encode()])
         return np.asarray(rng.normal(estimate.value, spread, self._rounds))
+
+    def majority(self, evidence: Evidence) -> Values:
+        """[rounds] by how much the share of the larger label differs on new rows; 0 where rows are not recorded."""
+        if not evidence.rows:
+            return np.zeros(self._rounds)
+        target = np.asarray(evidence.target, dtype=np.float64)
+        drawn = self._counts(evidence.rows, np.asarray(evidence.group, dtype=np.int64)) @ target / len(target)
+        share = target.mean()
+        return np.asarray(np.maximum(drawn, 1.0 - drawn) - max(share, 1.0 - share))
 
     def _gaps(self, evidence: Evidence, metric: str, of_set: str) -> Values:
         """[rounds] mean gap on new pairs, of one set or of all: as many of each set are drawn as there are."""

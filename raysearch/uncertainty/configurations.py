@@ -40,6 +40,11 @@ class Configuration:
         return self.records[0].trial
 
     @property
+    def is_baseline(self) -> bool:
+        """Whether it is what all else is compared with."""
+        return (self.records[0].kind, self.records[0].stage) == ("anchor", "baseline")
+
+    @property
     def trains_model(self) -> bool:
         """Whether it changes the language model; else intrinsic metrics are those of the model as it came."""
         return self.records[0].stage not in ("baseline", "cda")
@@ -84,3 +89,8 @@ def configurations(records: Sequence[TrialRecord]) -> list[Configuration]:
         elif record.replicate_of in seeds:
             seeds[record.replicate_of].append(record)
     return [Configuration(tuple(found)) for _, found in sorted(seeds.items())]
+
+
+def confidence_of(record: TrialRecord) -> float:
+    """Level of the intervals in a record."""
+    return float((record.config.get("evaluation") or {}).get("confidence", 0.95))

@@ -2,10 +2,11 @@
 
 To the columns of ``ledger.read`` come ``seeds``, ``se.NAME`` (standard error over seeds; empty for one seed) and
 ``p_front`` (probability of being on the front; empty for what is not complete). ``metric.NAME`` is then the mean over
-seeds, ``low.NAME`` and ``high.NAME`` of an objective its bootstrap interval over seeds and rows, and ``feasible``
-judges the mean. ``change_low.NAME`` and ``change_high.NAME`` are the interval of an objective's difference to the
-baseline: in each draw both are judged on the same new rows and pairs, so that what they share cancels out.
-``attrs["hypervolume"]`` is (value, low, high) of the whole front.
+seeds, ``constraint.NAME`` that of the violations, and ``feasible`` judges the mean. As soon as one configuration has
+several seeds, ``low.NAME`` and ``high.NAME`` of all hold the chance of rows and of seeds. ``change_low.NAME`` and
+``change_high.NAME`` are the interval of an objective's difference to the baseline: in each draw both are judged on the
+same new rows and pairs, so that what they share cancels out. ``attrs["hypervolume"]`` is (value, low, high) of the
+whole front.
 Needs neither torch nor Ray.
 """
 
@@ -21,8 +22,8 @@ from raysearch.ledger.read import frame
 from raysearch.ledger.record import TrialRecord
 from raysearch.ledger.run_folder import RunFolder
 from raysearch.pareto.front import Values, to_minimise
-from raysearch.uncertainty.bootstrap import ROUNDS, objective_draws, sureness_of
-from raysearch.uncertainty.configurations import Configuration, configurations, measured
+from raysearch.uncertainty.bootstrap import ROUNDS, draws, objective_draws, sureness_of
+from raysearch.uncertainty.configurations import Configuration, confidence_of, configurations, measured
 
 
 def read_configurations(run: Path | str) -> pd.DataFrame:
@@ -41,53 +42,51 @@ def configuration_frame(
 ) -> pd.DataFrame:
     """Records as a table with one row a configuration; see the module's text for the columns."""
     table = frame([record for record in records if record.kind != "replicate"])
-    found = configurations(records)
-    judged = measured(found, objectives)
+    judged = measured(configurations(records), objectives)
     minimised, allowed = objective_draws(judged, objectives, ROUNDS, 0)
     sure = sureness_of(judged, objectives, corner, minimised, allowed)
-    drawn = to_minimise(minimised, list(objectives.values()))  # turned back: the same signs
     table.attrs = {"hypervolume": sure.hypervolume, "seed_noise_known": sure.seed_noise_known}
-    table["seeds"] = 1
+    seeds = {configuration.trial: len(configuration.records) for configuration in judged}
+    table["seeds"] = table["trial"].map(seeds).fillna(1).astype(int)
     table["p_front"] = table["trial"].map(sure.probability)
-    at = {trial: index for index, trial in enumerate(table["trial"])}
-    for name, (low, high) in _changes(judged, objectives, drawn).items():
-        table[f"change_low.{name}"], table[f"change_high.{name}"] = table["trial"].map(low), table["trial"].map(high)
-    for position, configuration in enumerate(judged):
-        index = at[configuration.trial]
-        count = len(configuration.records)
-        if count < 2:
-            continue
-        table.loc[index, "seeds"] = count
-        table.loc[index, "feasible"] = configuration.feasible
+    if not judged:
+        return table
+    ends = [(1.0 - confidence_of(judged[0].records[0])) / 2, (1.0 + confidence_of(judged[0].records[0])) / 2]
+    drawn = to_minimise(minimised, list(objectives.values()))  # turned back: the same signs
+    base = next((row for row, configuration in enumerate(judged) if configuration.is_baseline), None)
+    if base is not None:
+        low, high = np.quantile(drawn - drawn[:, [base]], ends, axis=0)
         for column, name in enumerate(objectives):
-            spread = configuration.spread(name)
-            low, high = np.quantile(drawn[:, position, column], [0.025, 0.975])
-            table.loc[index, f"metric.{name}"] = spread.mean
-            table.loc[index, f"se.{name}"] = spread.standard_error
-            table.loc[index, f"low.{name}"] = min(float(low), spread.mean)
-            table.loc[index, f"high.{name}"] = max(float(high), spread.mean)
-        for name in (c.removeprefix("metric.") for c in map(str, table.columns) if c.startswith("metric.")):
-            if name not in objectives and all(name in record.metrics for record in configuration.records):
-                table.loc[index, f"metric.{name}"] = configuration.spread(name).mean
+            table = _put(table, judged, f"change_low.{name}", low[:, column])
+            table = _put(table, judged, f"change_high.{name}", high[:, column])
+    return _with_seeds(table, judged, objectives, ends) if sure.seed_noise_known else table
+
+
+def _with_seeds(
+    table: pd.DataFrame, judged: Sequence[Configuration], objectives: Mapping[str, str], ends: Sequence[float]
+) -> pd.DataFrame:
+    """Means over seeds; intervals with the chance of seeds for all, or what was measured least would look surest."""
+    of_all = set.intersection(*(set(record.metrics) for c in judged for record in c.records))
+    metrics = [*objectives, *sorted(of_all - set(objectives))]
+    low, high = np.quantile(draws(judged, metrics, ROUNDS, 0), ends, axis=0)
+    for column, name in enumerate(metrics):
+        spreads = [configuration.spread(name) for configuration in judged]
+        means = np.asarray([spread.mean for spread in spreads])
+        table = _put(table, judged, f"metric.{name}", means)
+        table = _put(table, judged, f"low.{name}", np.minimum(low[:, column], means))
+        table = _put(table, judged, f"high.{name}", np.maximum(high[:, column], means))
+        if name in objectives:
+            table = _put(table, judged, f"se.{name}", np.asarray([spread.standard_error for spread in spreads]))
+    for name in sorted({name for c in judged for name in c.records[0].constraints}):
+        several = [c for c in judged if len(c.records) > 1 and name in c.records[0].constraints]
+        table = _put(table, several, f"constraint.{name}", np.asarray([c.violation(name) for c in several]))
+    feasible = {c.trial: c.feasible for c in judged if len(c.records) > 1}
+    table["feasible"] = [feasible.get(trial, was) for trial, was in zip(table["trial"], table["feasible"], strict=True)]
     return table
 
 
-def _changes(
-    judged: Sequence[Configuration], objectives: Mapping[str, str], drawn: Values
-) -> dict[str, tuple[dict[int, float], dict[int, float]]]:
-    """Objective -> (trial -> lower end, trial -> upper end) of the paired difference to the baseline, 95 %.
-
-    Args:
-        judged: configurations.
-        objectives: metric -> direction.
-        drawn: [rounds, configurations, objectives] in the metrics' own signs.
-    """
-    base = [row for row, c in enumerate(judged) if (c.records[0].kind, c.records[0].stage) == ("anchor", "baseline")]
-    if not base:
-        return {}
-    low, high = np.quantile(drawn - drawn[:, base[:1]], [0.025, 0.975], axis=0)
-    trials = [configuration.trial for configuration in judged]
-    return {
-        name: tuple(dict(zip(trials, end[:, column].tolist(), strict=True)) for end in (low, high))  # type: ignore[misc]
-        for column, name in enumerate(objectives)
-    }
+def _put(table: pd.DataFrame, judged: Sequence[Configuration], column: str, values: Values) -> pd.DataFrame:
+    """Values into the rows of their configurations; other rows keep theirs, or are empty."""
+    given = table["trial"].map(dict(zip([c.trial for c in judged], values.tolist(), strict=True)))
+    table[column] = given.combine_first(table[column]) if column in table else given
+    return table

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raysearch.pareto.choice import AUGMENTATION, RULES, best, chebyshev, knee, shares, topsis
+from raysearch.pareto.choice import AUGMENTATION, RULES, bends, best, chebyshev, knee, shares, topsis
 from raysearch.pareto.front import Values, non_dominated
 
 BENT = np.array([[0.0, 10.0], [2.0, 3.0], [10.0, 0.0]])
@@ -17,6 +17,14 @@ EQUAL = (1.0, 1.0)
 
 def take(name: str, values: Values, weights: tuple[float, ...]) -> int | None:
     return best(RULES[name](values, weights), values)
+
+
+def test_a_straight_a_bulging_and_a_short_front() -> None:
+    straight, inwards, outwards = ([[0.0, 1.0], [middle, middle], [1.0, 0.0]] for middle in (0.5, 0.2, 0.6))
+    assert bends(np.array(inwards))
+    assert not bends(np.array(straight)) and not bends(np.array(outwards))
+    assert not bends(np.array([[0.0, 1.0], [1.0, 0.0]])) and not bends(np.array([[0.3, 0.3]]))
+    assert not bends(np.array([[np.nan, 0.1]] * 4))
 
 
 def test_the_knee_is_as_far_below_the_line_between_the_ends_as_geometry_says() -> None:

@@ -20,7 +20,9 @@ RECORDED = Path(__file__).parents[2] / "benchmarks" / "data" / "demo-60"
 def test_a_trial_that_beats_all_others_is_recommended_by_all_rules_in_all_draws() -> None:
     found = configurations([record(4, 0.1, 0.9), record(5, 0.6, 0.6), record(6, 0.7, 0.5)])
     (one,) = recommend_among(found, OBJECTIVES)
-    assert (one.trial, one.rules, one.stability, one.p_front) == (4, tuple(RULES), 1.0, 1.0)
+    assert (one.trial, one.rules, one.stability, one.p_front) == (4, ("chebyshev", "topsis"), 1.0, 1.0), (
+        "one point bends nowhere"
+    )
 
 
 def test_a_choice_between_neighbours_is_less_stable_than_one_between_far_points() -> None:
@@ -55,7 +57,8 @@ def test_a_weight_moves_what_the_weighing_rules_take() -> None:
 def test_a_run_gives_three_at_most_and_each_rule_once() -> None:
     chosen = recommend(RECORDED)
     assert 1 <= len(chosen) <= 3
-    assert sorted(rule for one in chosen for rule in one.rules) == sorted(RULES)
+    rules = [rule for one in chosen for rule in one.rules]
+    assert len(rules) == len(set(rules)) and {"chebyshev", "topsis"} <= set(rules) <= set(RULES)
     assert all(0 < one.stability <= 1 and 0 < one.p_front <= 1 for one in chosen)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,13 +16,14 @@ from typer.testing import CliRunner
 
 from raysearch.cli import app
 from raysearch.config.schema import ConstraintConfig, TrialConfig
+from raysearch.ledger.progress import Progress, write_progress
 from raysearch.ledger.record import Estimate, TrialRecord
 from raysearch.ledger.run_folder import RunFolder
 from raysearch.report.page.build import gather, render, with_code, write_report
 from raysearch.report.page.gaps import gaps
 from raysearch.report.page.progress import costs, endings, progress
 from raysearch.report.page.summary import bound, lines
-from raysearch.report.page.trials import CURVE_POINTS, as_script, columns, rounded
+from raysearch.report.page.trials import CURVE_POINTS, as_script, columns, plain, rounded
 from raysearch.report.recommend import Recommendation
 from tests import front_tables
 from tests.many_trials import gathered as many
@@ -258,6 +260,22 @@ def test_a_difference_whose_interval_holds_0_is_unsure() -> None:
     assert [line.trial for line in front] == [7, 6, 0] and [line.trial for line in anchors] == [1, 2]
     assert [line.place for line in anchors] == ["dominated", "infeasible"]
     assert front[2].command == ""  # the baseline has no model of its own
+
+
+def test_a_run_that_needed_fewer_seeds_than_were_allowed_is_finished(tmp_path: Path) -> None:
+    run = RunFolder(Path(shutil.copytree(ROOT / "benchmarks" / "data" / "demo-60", tmp_path / "run")))
+    for path in sorted((run.path / "ledger").glob("[0-9]*.jsonl"))[-4:]:
+        path.unlink()
+        (run.path / "ledger" / "proposed" / path.name).unlink(missing_ok=True)
+    assert "This run is not finished" in render(gather(run.path), [], "left out", [])
+    total = run.asked_trials() + 3
+    done = Progress(at_s=0.0, host="h", pid=1, work="search", state="done", total=total)
+    write_progress(run, done)
+    assert "This run is not finished" not in render(gather(run.path), [], "left out", [])
+
+
+def test_whole_numbers_stay_whole_beside_empty_cells() -> None:
+    assert plain([11521.0, 12345.6, float("nan"), None, 0.123456]) == [11521, 12350, None, None, 0.1235]
 
 
 def test_a_long_front_is_cut_to_its_most_likely_part_and_the_recommended(tmp_path: Path) -> None:

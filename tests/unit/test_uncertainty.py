@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from raysearch.ledger.record import Estimate, Evidence, TrialRecord
 from raysearch.metrics.groups import CountCube, measure
 from raysearch.pareto.uncertainty import most_uncertain, probability_non_dominated
-from raysearch.uncertainty.bootstrap import draws, front_members, next_replicate, sureness
+from raysearch.uncertainty.bootstrap import draws, front_members, next_replicate, objective_draws, sureness
 from raysearch.uncertainty.configurations import configurations
 from raysearch.uncertainty.table import configuration_frame
 
@@ -183,6 +185,61 @@ def test_the_table_has_one_row_a_configuration() -> None:
     assert table["p_front"].tolist() == [1.0, 0.0]
     assert len(configuration_frame([], OBJECTIVES, CORNER)) == 0
     assert "change_low.accuracy" not in table, "no baseline to compare with"
+
+
+def test_a_trial_of_one_seed_looks_no_surer_than_one_of_two_once_the_chance_of_seeds_is_known() -> None:
+    one, twice = record(0, 0.3, 0.7), [record(1, 0.2, 0.7), record(2, 0.4, 0.8, 1, of=1)]
+    widths = []
+    for records in ([one], [one, *twice]):
+        table = configuration_frame(records, OBJECTIVES, CORNER).set_index("trial")
+        widths.append(table["high.intrinsic_gap"] - table["low.intrinsic_gap"])
+    assert widths[0][0] == pytest.approx(0.1), "its own interval, of pairs alone"
+    assert widths[1][0] > widths[1][1] > 0.1
+
+
+def test_a_configuration_of_several_seeds_has_means_of_everything_and_intervals_that_hold_them() -> None:
+    def with_ratio(trial: int, ratio: float, violation: float, **fields: Any) -> TrialRecord:
+        plain = record(trial, 0.3, 0.7, **fields)
+        metrics = plain.metrics | {"perplexity_ratio": Estimate(value=ratio, low=ratio - 0.01, high=ratio + 0.01, n=9)}
+        return plain.model_copy(update={"metrics": metrics, "constraints": {"c": violation}})
+
+    table = configuration_frame([with_ratio(0, 1.0, 0.01), with_ratio(1, 1.2, -0.03, seed=1, of=0)], OBJECTIVES, CORNER)
+    row = table.iloc[0]
+    assert row["metric.perplexity_ratio"] == pytest.approx(1.1)
+    assert row["low.perplexity_ratio"] < 1.1 < row["high.perplexity_ratio"]
+    assert (row["constraint.c"], row["feasible"]) == (pytest.approx(-0.01), True)
+
+
+def test_bounds_on_the_baseline_and_on_the_majority_move_with_the_draw() -> None:
+    relative = {"accuracy >= baseline - 0.05": -0.05, "accuracy >= majority_rate + 0": 0.0}
+    base = record(0, 0.5, 0.7, kind="anchor", stage="baseline")
+    share = max(np.mean(TARGET), 1 - np.mean(TARGET))
+    level = base.metrics["accuracy"].value
+    relative["accuracy >= majority_rate + 0"] = share - level
+    other = record(1, 0.4, 0.7)
+    found = configurations([r.model_copy(update={"constraints": relative}) for r in (base, other)])
+    allowed = objective_draws(found, OBJECTIVES, 400, 0)[1]
+    assert (allowed[:, 0] == allowed[:, 1]).all(), "the same decisions"
+    only = configurations(
+        [r.model_copy(update={"constraints": {"accuracy >= baseline - 0.05": -0.05}}) for r in (base,)]
+    )
+    assert objective_draws(only, OBJECTIVES, 400, 0)[1].all(), "it is never below itself"
+    # As many above and below where both accuracy and the majority rate are those of the drawn rows.
+    weights = np.random.default_rng(0).multinomial(ROWS, np.full(ROWS, 1 / ROWS), size=400) / ROWS
+    right = weights @ (np.asarray(base.evidence.decided) == np.asarray(TARGET))
+    ones = weights @ np.asarray(TARGET)
+    assert allowed[:, 0].mean() == pytest.approx(np.mean(right >= np.maximum(ones, 1 - ones)), abs=0.05)
+
+
+def test_metrics_without_evidence_are_drawn_apart_and_at_the_level_of_their_own_interval() -> None:
+    ratio = {name: Estimate(value=1.0, low=0.9, high=1.1, n=9) for name in ("perplexity_ratio", "answer_mass_ratio")}
+    plain = record(0, 0.3, 0.7)
+    wide = plain.model_copy(update={"metrics": plain.metrics | ratio})
+    narrow = wide.model_copy(update={"config": {"evaluation": {"confidence": 0.8}}})
+    at_95, at_80 = (draws(configurations([r]), list(ratio), 4000, 0)[:, 0] for r in (wide, narrow))
+    assert abs(np.corrcoef(at_95.T)[0, 1]) < 0.05
+    assert at_95.std(axis=0) == pytest.approx([0.051, 0.051], rel=0.05)
+    assert at_80.std(axis=0) == pytest.approx([0.078, 0.078], rel=0.05)
 
 
 def test_what_trains_no_model_has_no_chance_of_seeds_in_its_intrinsic_metrics() -> None:

@@ -24,12 +24,14 @@ from raysearch.ledger.run_folder import RunFolder, now
 from raysearch.report.front_table import on_front, short, short_parameters
 from raysearch.report.importance import ObjectiveImportance, importances
 from raysearch.report.page import figures
+from raysearch.report.page.confirmed import confirmation
 from raysearch.report.page.gaps import gaps, values_of
 from raysearch.report.page.links import links
 from raysearch.report.page.progress import costs, endings, progress
 from raysearch.report.page.summary import bound, counts, heads, lines
 from raysearch.report.page.trials import as_script, columns, plain
 from raysearch.report.recommend import recommend_among
+from raysearch.report.sight import Sight
 from raysearch.uncertainty.configurations import Configuration, configurations
 from raysearch.uncertainty.table import configuration_frame
 
@@ -67,10 +69,6 @@ class Gathered:
     @property
     def objectives(self) -> Mapping[str, str]:
         return self.study.config.objectives
-
-    @property
-    def confirmed(self) -> bool:
-        return (self.run.path / "confirmation" / "confirmation.json").is_file()
 
 
 def write_report(run: Path | str, out: Path | None = None) -> list[Path]:
@@ -164,6 +162,10 @@ def _context(gathered: Gathered) -> dict[str, Any]:
     confidence = next((r.config["evaluation"]["confidence"] for r in records if "evaluation" in r.config), 0.95)
     correlations, why_no_transfer = links(records)
     manifest, sampled = run.manifest(), sum(record.kind != "anchor" for record in records)
+    sight = Sight(run)
+    if records:  # a page may be made of records that are in no file
+        sight.look()
+    confirmed = confirmation(run, objectives, config.corner)
     return {
         "study": config,
         "title": config.name.replace("_", " "),
@@ -171,7 +173,7 @@ def _context(gathered: Gathered) -> dict[str, Any]:
         "shell_run": shlex.quote(str(run.path)),
         "running": run.is_driven(),
         "sampled": sampled,
-        "left": run.asked_trials() - sampled,
+        "left": 0 if sight.done else run.asked_trials() - sampled,
         "asked": [(word, ", ".join(found)) for word, path in ASKED if (found := values_of(records, path))],
         "trials_asked": run.asked_trials(),
         "command": manifest.get("command", ""),
@@ -193,7 +195,8 @@ def _context(gathered: Gathered) -> dict[str, Any]:
         "endings": endings(records),
         "transfer": correlations,
         "why_no_transfer": why_no_transfer,
-        "gaps": gaps(table, records, front, gathered.confirmed),
+        "gaps": gaps(table, records, front, confirmed is not None),
+        "confirmed": confirmed,
         "data": Markup(as_script(_data(gathered, [card.line.trial for card in cards]))),
     }
 

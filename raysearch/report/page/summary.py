@@ -156,7 +156,7 @@ def lines(
     cards = [
         Card(
             line(by_trial[one.trial]),
-            [RULE_WORDS.get(rule, rule) for rule in one.rules],
+            [RULE_WORDS.get(rule, rule) for rule in one.rules] if len(members) > 1 else ["the only one on the front"],
             f"{one.stability:.0%}",
             one.stability < MOSTLY,
         )

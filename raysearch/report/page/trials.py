@@ -93,6 +93,8 @@ def rounded(value: Any) -> Any:
     if isinstance(value, float):
         if not math.isfinite(value):
             return None
+        if value.is_integer() and abs(value) < 1e9:  # a whole number beside empty cells: not to be cut to four digits
+            return int(value)
         short_value = float(f"{value:.4g}")
         return int(short_value) if short_value.is_integer() and abs(short_value) < 1e9 else short_value
     return value
