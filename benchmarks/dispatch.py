@@ -144,7 +144,7 @@ def main() -> int:
     parser.add_argument("--warm", type=int, default=20, help="sampled trials in a turn of ours; anchors come on top")
     parser.add_argument("--nested", type=int, default=2, help="trials in a turn of the other, 2 at least")
     parser.add_argument(
-        "--weigh-every", type=float, default=0.25, help="seconds from one look at the memory to the next"
+        "--weigh-every", type=float, default=1.0, help="seconds from one look at the memory to the next"
     )
     parser.add_argument("--out", type=Path, default=Path(__file__).resolve().parent / "results")
     arguments = parser.parse_args()
