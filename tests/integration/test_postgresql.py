@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import threading
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +13,7 @@ import pytest
 from optuna.storages import RDBStorage
 
 from raysearch.errors import FailureReason
-from raysearch.search import storage
+from raysearch.search import dashboard, storage
 from raysearch.study import run_study
 from raysearch.study.agenda import study_name
 from tests.integration.test_study import Listener
@@ -57,3 +60,14 @@ def test_trials_go_to_the_database_and_its_password_nowhere(
     assert not run.journal.exists()
     holding = [path for path in run.path.rglob("*") if path.is_file() and SECRET.encode() in path.read_bytes()]
     assert holding == []
+    shown = storage.holding(run.optuna_name, run.journal)
+    assert shown is not None, "the database holds the study, and the run has no journal"
+    served, page = dashboard.server(shown, run.optuna_name, 0)
+    with served:
+        threading.Thread(target=served.serve_forever, daemon=True).start()
+        number = page.rsplit("/", 1)[1]
+        with urllib.request.urlopen(f"{page.split('/dashboard')[0]}/api/studies/{number}") as answer:
+            text = answer.read().decode()
+        served.shutdown()
+    assert [trial["state"] for trial in json.loads(text)["trials"]] == ["Complete", "Fail"]
+    assert SECRET not in text
