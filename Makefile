@@ -5,14 +5,17 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SPACE ?= demo
 
-.PHONY: help demo test browser check docs golden clean venv
+.PHONY: help demo test suite browser check docs golden clean venv
 help:            ## Show this help
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed 's/: .*## /\t/' | expand -t 12
 
 demo: $(STAMP)   ## Fetch the real model and table, search, show the front (SPACE=german_credit for another)
 	$(BIN)/raysearch run $(SPACE)
 
-test: check browser  ## Check the code, then run all tests, files in two processes
+test: $(STAMP) browser  ## Check the code and run all tests
+	@$(MAKE) --no-print-directory -j2 check suite
+
+suite: $(STAMP)  ## Run all tests, files in two processes
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 browser:         ## Install Debian's Chromium where it is missing and may be installed: the report is tested in it
