@@ -13,6 +13,7 @@ import argparse
 import json
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -54,10 +55,7 @@ def main() -> int:
 
         def features(fold: bool) -> np.ndarray:
             begin = time.perf_counter()
-            if fold:
-                with folded(model):
-                    found = pooled_features(lm, model, tokens, config.downstream.pooling, states=states)
-            else:
+            with folded(model) if fold else nullcontext():
                 found = pooled_features(lm, model, tokens, config.downstream.pooling, states=states)
             seconds[fold].append(time.perf_counter() - begin)
             return found

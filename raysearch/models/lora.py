@@ -109,9 +109,9 @@ def folded(model: nn.Module) -> Iterator[None]:
         for layer in layers:
             weight: Any = layer.get_base_layer().weight
             names = [name for name in layer.active_adapters if name in layer.lora_A]
-            change = sum(layer.get_delta_weight(name) for name in names)  # type: ignore[operator]
             before.append((layer, weight.data))
-            weight.data = weight.data + change
+            with torch.no_grad():
+                weight.data = weight.data + sum(layer.get_delta_weight(name) for name in names)  # type: ignore[operator]
             layer.merged_adapters = names
         yield
     finally:
