@@ -15,6 +15,7 @@ from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import WebDriverWait
 
 from raysearch.report.page.build import gather, render
 from tests.many_trials import gathered
@@ -26,6 +27,7 @@ pytestmark = pytest.mark.skipif(
 RECORDED = Path(__file__).parents[2] / "benchmarks" / "data" / "demo-60"
 PHONE = {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True}
 DESK = {"width": 1280, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+READ = "return location.href === arguments[0] && document.readyState === 'complete'"
 INK = """
 const canvas = arguments[0], data = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
 let count = 0;
@@ -79,7 +81,10 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def opened(browser: webdriver.Chrome, page: Path, screen: dict[str, Any]) -> None:
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
     browser.get_log("browser")
-    browser.get(page.as_uri())
+    browser.get(page.as_uri())  # now and then returns while a large page is still being read
+    WebDriverWait(browser, 60, poll_frequency=0.02).until(
+        lambda one: one.execute_script(READ, page.as_uri()), "the page is never read to its end"
+    )
     assert browser.execute_script("return document.documentElement.dataset.ready") is not None
     assert browser.get_log("browser") == []
 
