@@ -200,7 +200,7 @@ class Bench:
     def features(self) -> None:
         """One vector a text, of a model that is taken for changed, so that nothing is kept."""
         subject = Subject(self.lm, self.lm.model, untouched=False)
-        outputs.features(subject, self.texts, DownstreamConfig(), LIMIT, self.runtime)
+        outputs.features(subject, [self.texts], DownstreamConfig(), LIMIT, self.runtime)
 
     def seconds(self, run: Callable[[], None]) -> float:
         """Time until the device has done what was asked."""
@@ -225,7 +225,9 @@ class Bench:
         """(tokens, operations) that each of the two needs at the least."""
         config = self.trial.unlearning
         assert config is not None
-        neutral = neutral_batches(self.lm, config.neutral, 1, self.runtime)
+        neutral = neutral_batches(
+            self.lm, config.neutral, 1, self.runtime, outputs.Passes(self.lm, self.lm.model, self.runtime)
+        )
         batches = batches_of_pairs(self.pairs, config.pairs_per_step, self.trial.seed)
         tokens = operations = 0
         for number in range(config.steps):

@@ -27,7 +27,7 @@ from raysearch.config.load import load_study
 from raysearch.models.features import pooled_features, tokenize_texts
 from raysearch.models.lora import adapted, folded
 from raysearch.pipeline.data import prepare
-from raysearch.pipeline.outputs import states_of
+from raysearch.pipeline.outputs import Passes
 from raysearch.pipeline.runtime import Runtime
 from raysearch.replay import at_stage
 
@@ -51,7 +51,7 @@ def main() -> int:
         for name, parameter in model.named_parameters():
             if ".lora_B" in name:
                 torch.nn.init.normal_(parameter, 0.0, 0.01)
-        states = states_of(lm, model, runtime)
+        states = Passes(lm, model, runtime)
 
         def features(fold: bool) -> np.ndarray:
             begin = time.perf_counter()

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from raysearch.config.unlearning import NeutralTextConfig
 from raysearch.errors import TrialError
-from raysearch.models.backbone import hidden_states, logits
+from raysearch.models.answers import States
+from raysearch.models.backbone import logits
 from raysearch.models.features import tokenize_texts
 from raysearch.models.language_model import LanguageModel
 from raysearch.models.token_tree import TokenTree
@@ -48,12 +49,19 @@ class NeutralBatch:
 
 
 def neutral_batches(
-    lm: LanguageModel, config: NeutralTextConfig, micro_batches: int, runtime: Runtime
+    lm: LanguageModel, config: NeutralTextConfig, micro_batches: int, runtime: Runtime, passes: States
 ) -> list[list[NeutralBatch]]:
     """The pool of neutral texts in fixed batches, with the untouched model's hidden states, computed once.
 
     The batches are fixed so that the reference is computed in the shape in which it is compared: KL is then exactly 0
     before the first step.
+
+    Args:
+        lm: the base model.
+        config: of the texts.
+        micro_batches: parts of a step.
+        runtime: whose share is made.
+        passes: to the untouched model's last hidden states.
 
     Returns:
         A list a step of its parts.
@@ -74,14 +82,16 @@ def neutral_batches(
     for start in steps:
         chunk = texts[start : start + config.texts_per_step]
         mine = chunk[shard(len(chunk), runtime.communicator)]
-        batches.append([_neutral(lm, part, config.max_length_tokens, keep) for part in parts_of(mine, micro_batches)])
+        batches.append(
+            [_neutral(lm, part, config.max_length_tokens, keep, passes) for part in parts_of(mine, micro_batches)]
+        )
     return batches
 
 
 @torch.no_grad()
-def _neutral(lm: LanguageModel, texts: Sequence[str], limit: int, keep: bool) -> NeutralBatch:
+def _neutral(lm: LanguageModel, texts: Sequence[str], limit: int, keep: bool, passes: States) -> NeutralBatch:
     tree = lm.plant(tokenize_texts(lm, texts, limit).ids)
-    hidden = hidden_states(lm.model, tree)
+    hidden = passes(tree)
     return NeutralBatch(tree, hidden, logits(lm.model, hidden) if keep else None)
 
 

@@ -55,7 +55,7 @@ def measure_intrinsic(
     config: TrialConfig, subject: Subject, pairs: tuple[StereotypePair, ...], runtime: Runtime
 ) -> Intrinsic:
     """Gap, signed gap, answer-mass ratio and perplexity ratio on held-out pairs and texts."""
-    reference = Subject(subject.lm, subject.lm.model, untouched=True)
+    reference = Subject(subject.lm, subject.lm.model, untouched=True, upper_blocks=subject.upper_blocks)
     bootstrap = (config.evaluation.bootstrap_rounds, config.evaluation.confidence, config.seed)
     before = _unadapted(subject, lambda: outputs.score_pairs(reference, pairs, runtime))
     after = outputs.score_pairs(subject, pairs, runtime)

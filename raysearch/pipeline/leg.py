@@ -44,6 +44,8 @@ class Leg:
         gate: bounds on intrinsic metrics; where one is broken, the downstream stage is not run.
         timeout_s: most seconds for this leg; None sets no limit.
         checkpoint_every_s: how often unlearning saves its state within the leg.
+        upper_blocks: blocks at the model's end that the study's other trials train; one that trains none keeps what
+            enters them, on its way, for those.
     """
 
     until: int | None = None
@@ -52,6 +54,7 @@ class Leg:
     gate: tuple[Bound, ...] = ()
     timeout_s: float | None = None
     checkpoint_every_s: float = 60.0
+    upper_blocks: int | None = None
 
     def limit(self, fidelity: str, full: int) -> int:
         """The leg's end on a scale of ``fidelity``, never beyond the trial's own ``full``."""

@@ -17,9 +17,12 @@ from raysearch.models.language_model import LanguageModel
 from raysearch.models.sharding import is_sharded
 from raysearch.pipeline import guards
 from raysearch.pipeline.batches import NeutralBatch
-from raysearch.pipeline.outputs import states_of
-from raysearch.pipeline.runtime import Runtime
+from raysearch.pipeline.outputs import Passes
+from raysearch.pipeline.runtime import Result, Runtime
 from raysearch.stereotypes.pairs import StereotypePair
+
+_OF_PAIRS = {"answers", "reference_answers", "refusal"}
+"""What a loss may need of the pairs."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,7 @@ class Objective(nn.Module):
         self._config = config
         self._set_weights = set_weights
         self._runtime = runtime
-        self._states = states_of(lm, model, runtime)
+        self._passes = Passes(lm, model, runtime)
 
     def forward(self, part: Part) -> tuple[Tensor, dict[str, Tensor]]:
         """Runs the forward passes that the terms need, each once."""
@@ -78,6 +81,14 @@ class Objective(nn.Module):
             terms |= _guarded(answers["stereotype"], answers["anti_stereotype"], pairs_total)
         return total * self._runtime.communicator.size, terms
 
+    def ahead(self, pairs: Sequence[StereotypePair]) -> None:
+        """A later step has these pairs: what does not depend on training may be made now."""
+        if self._loss.needs & _OF_PAIRS:
+            batch = self._encoded(pairs)
+            self._passes.ahead(batch.tree)
+            if "reference_answers" in self._loss.needs:
+                self._runtime.ahead(self._reference(pairs, batch))
+
     def _pair_weights(self, pairs: Sequence[StereotypePair]) -> Tensor | None:
         """Weight of each pair's set; None where all are 1."""
         if set(self._set_weights.values()) == {1.0}:
@@ -86,13 +97,9 @@ class Objective(nn.Module):
 
     def _answers(self, pairs: Sequence[StereotypePair]) -> dict[str, Answers]:
         needs = self._loss.needs
-        if not needs & {"answers", "reference_answers", "refusal"}:
+        if not needs & _OF_PAIRS:
             return {}
-        prompts = [pair.prompt for pair in pairs]
-        kinds = [[p.stereotype for p in pairs], [p.anti_stereotype for p in pairs]]
-        if self._loss.refusal is not None:
-            kinds.append([self._loss.refusal] * len(pairs))
-        batch = encode(self._lm[0], prompts * len(kinds), [answer for answers in kinds for answer in answers])
+        batch = self._encoded(pairs)
 
         def parts(logps: Tensor) -> list[Answers]:
             cuts = [slice(start, start + len(pairs)) for start in range(0, len(logps), len(pairs))]
@@ -100,24 +107,30 @@ class Objective(nn.Module):
 
         given: dict[str, Answers] = {}
         if "reference_answers" in needs:  # first: weights may be exchanged in place, which a graph would not bear
-            # Kept for the whole batch: the same pairs in another batch are padded otherwise, and may differ in a bit.
-            key = (self._lm[0].identity, self._loss.refusal, tuple(pairs))
-            made = self._runtime.tensors(
-                "reference_answers",
-                key,
-                lambda: {"logps": self._untouched_logps(batch)},
-                together=is_sharded(self.model),  # a pass over spread weights is made by all processes or by none
-            )
-            reference = parts(made["logps"])
+            # A pass over spread weights is made by all processes or by none.
+            made = self._runtime.all_of([self._reference(pairs, batch)], together=is_sharded(self.model))
+            reference = parts(made[0]["logps"])
             given = {"reference_stereotype": reference[0], "reference_anti_stereotype": reference[1]}
-        stereotype, anti_stereotype, *refusal = parts(answer_logps(self.model, batch, self._states))
+        stereotype, anti_stereotype, *refusal = parts(answer_logps(self.model, batch, self._passes))
         given |= {"stereotype": stereotype, "anti_stereotype": anti_stereotype}
         return given | ({"refusal": refusal[0]} if refusal else {})
+
+    def _encoded(self, pairs: Sequence[StereotypePair]) -> AnswerBatch:
+        prompts = [pair.prompt for pair in pairs]
+        kinds = [[p.stereotype for p in pairs], [p.anti_stereotype for p in pairs]]
+        if self._loss.refusal is not None:
+            kinds.append([self._loss.refusal] * len(pairs))
+        return encode(self._lm[0], prompts * len(kinds), [answer for answers in kinds for answer in answers])
+
+    def _reference(self, pairs: Sequence[StereotypePair], batch: AnswerBatch) -> Result:
+        """Kept for the whole batch: the same pairs in another batch are padded otherwise, and may differ in a bit."""
+        key = (self._lm[0].identity, self._loss.refusal, tuple(pairs))
+        return Result("reference_answers", key, lambda: {"logps": self._untouched_logps(batch)})
 
     @torch.no_grad()
     def _untouched_logps(self, batch: AnswerBatch) -> Tensor:
         with self.model.disable_adapter():  # type: ignore[operator]
-            return answer_logps(self.model, batch, self._states)
+            return answer_logps(self.model, batch, self._passes)
 
     @torch.no_grad()
     def _untouched_logits(self, batch: NeutralBatch) -> Tensor:
@@ -128,7 +141,7 @@ class Objective(nn.Module):
 
     def _neutral(self, batch: NeutralBatch, reference: Tensor) -> Neutral:
         tree = batch.tree
-        of_model = logits(self.model, self._states(tree))
+        of_model = logits(self.model, self._passes(tree))
         return Neutral(tree.rows(of_model), tree.rows(reference), tree.mask.bool())
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from raysearch.config.downstream import DownstreamConfig
-from raysearch.models.answers import States, score
+from raysearch.models.answers import score
 from raysearch.models.backbone import entering, first_changed, hidden_states, leaving
 from raysearch.models.blocks import blocks_of
 from raysearch.models.features import TokenizedTexts, pooled_features, text_logps, tokenize_texts
@@ -25,8 +26,48 @@ from raysearch.models.lora import folded
 from raysearch.models.sharding import is_sharded
 from raysearch.models.token_tree import TokenTree
 from raysearch.pipeline.communicator import shard
-from raysearch.pipeline.runtime import Runtime
+from raysearch.pipeline.runtime import Result, Runtime
 from raysearch.stereotypes.pairs import StereotypePair
+
+
+class Passes:
+    """The shortest way to a model's last hidden states: the states below its first changed block are kept.
+
+    Args:
+        lm: the base model.
+        model: it, or it inside an adapter.
+        runtime: keeps them.
+        upper_blocks: where nothing has changed, the pass is parted below so many blocks.
+    """
+
+    def __init__(self, lm: LanguageModel, model: nn.Module, runtime: Runtime, upper_blocks: int | None = None) -> None:
+        blocks = len(blocks_of(lm.model))
+        first = 0 if is_sharded(model) or not lm.splits else first_changed(model)
+        if first == blocks and upper_blocks is not None:
+            first = blocks - upper_blocks
+        self._block = first if 0 < first < blocks else None
+        self._lm = lm
+        self._model = model
+        self._runtime = runtime
+
+    def __call__(self, tree: TokenTree) -> Tensor:
+        """[packs, nodes, width]."""
+        if self._block is None:
+            return hidden_states(self._model, tree)
+        return leaving(self._model, tree, self._block, self._runtime.all_of([self._lower(tree)])[0]["states"])
+
+    def ahead(self, tree: TokenTree) -> None:
+        """The model will be asked for these: the part that is kept may be made now."""
+        if self._block is not None:
+            self._runtime.ahead(self._lower(tree))
+
+    def _lower(self, tree: TokenTree) -> Result:
+        def below() -> dict[str, Tensor]:
+            assert self._block is not None  # both callers looked
+            with torch.no_grad():
+                return {"states": entering(self._model, tree, self._block)}
+
+        return Result("lower_states", (self._lm.identity, self._block, tree.digest), below)
 
 
 @dataclass(frozen=True)
@@ -38,34 +79,23 @@ class Subject:
         model: it, or it inside an adapter.
         untouched: nothing was trained, so its outputs hold for every such trial.
         identity: what determines its weights; None where nothing says, and its outputs are not kept.
+        upper_blocks: of an untouched model, the blocks at its end that other trials train: what enters them is kept.
     """
 
     lm: LanguageModel
     model: nn.Module
     untouched: bool
     identity: str | None = None
+    upper_blocks: int | None = None
+
+    def passes(self, runtime: Runtime) -> Passes:
+        """The shortest way to its last hidden states."""
+        return Passes(self.lm, self.model, runtime, self.upper_blocks)
 
     @property
     def known(self) -> str | None:
         """What determines its outputs."""
         return self.lm.identity if self.untouched else self.identity
-
-
-def states_of(lm: LanguageModel, model: nn.Module, runtime: Runtime) -> States:
-    """The shortest way to a model's last hidden states: the states below its first changed block are kept."""
-    block = 0 if is_sharded(model) or not lm.splits else first_changed(model)
-    if not 0 < block < len(blocks_of(lm.model)):
-        return lambda tree: hidden_states(model, tree)
-
-    def states(tree: TokenTree) -> Tensor:
-        def below() -> dict[str, Tensor]:
-            with torch.no_grad():
-                return {"states": entering(model, tree, block)}
-
-        lower = runtime.tensors("lower_states", (lm.identity, block, tree.digest), below)
-        return leaving(model, tree, block, lower["states"])
-
-    return states
 
 
 @dataclass(frozen=True)
@@ -95,7 +125,7 @@ def score_pairs(subject: Subject, pairs: Sequence[StereotypePair], runtime: Runt
         mine = pairs[shard(len(pairs), runtime.scoring)]
         prompts = [pair.prompt for pair in mine]
         answers = [pair.stereotype for pair in mine] + [pair.anti_stereotype for pair in mine]
-        states = states_of(subject.lm, subject.model, runtime)
+        states = subject.passes(runtime)
         total, tokens = np.zeros(0), np.zeros(0)  # type: Any, Any
         if mine:
             with folded(subject.model):
@@ -114,24 +144,37 @@ def score_pairs(subject: Subject, pairs: Sequence[StereotypePair], runtime: Runt
 def _kept(
     subject: Subject, stage: str, key: tuple[Any, ...], make: Callable[[], dict[str, Tensor]], runtime: Runtime
 ) -> dict[str, Tensor]:
+    return _all_kept(subject, stage, [(key, make)], runtime)[0]
+
+
+def _all_kept(
+    subject: Subject,
+    stage: str,
+    wanted: Sequence[tuple[tuple[Any, ...], Callable[[], dict[str, Tensor]]]],
+    runtime: Runtime,
+) -> list[dict[str, Tensor]]:
     """Outputs of a subject; those of an untouched model are asked for by every trial of a process."""
     if subject.known is None:
-        return make()
-    return runtime.tensors(stage, (subject.known, *key), make, in_memory=subject.untouched, together=True)
+        return [make() for _, make in wanted]
+    results = [Result(stage, (subject.known, *key), make, subject.untouched) for key, make in wanted]
+    return runtime.all_of(results, together=True)
 
 
 def features(
-    subject: Subject, texts: Sequence[str], config: DownstreamConfig, limit: int, runtime: Runtime
-) -> tuple[NDArray[np.float32], TokenizedTexts]:
-    """One vector a text, each distinct text computed once. Returns ([texts, width], the tokenised texts).
+    subject: Subject, sets: Sequence[Sequence[str]], config: DownstreamConfig, limit: int, runtime: Runtime
+) -> list[tuple[NDArray[np.float32], TokenizedTexts]]:
+    """One vector a text, each distinct text of a set computed once.
 
-    The vectors of the whole set are kept, never those of single texts: a text's vector may differ in its last bit with
+    The vectors of a whole set are kept, never those of single texts: a text's vector may differ in its last bit with
     the texts that it was forwarded with, and a trial must not depend on what ran before it.
-    """
-    distinct = tuple(dict.fromkeys(texts))
 
-    def compute() -> dict[str, Tensor]:
-        tokens = tokenize_texts(subject.lm, distinct[shard(len(distinct), runtime.scoring)], limit)
+    Returns:
+        ([texts, width], the tokenised texts) of each set.
+    """
+    distinct = [tuple(dict.fromkeys(texts)) for texts in sets]
+
+    def computed(texts: tuple[str, ...]) -> dict[str, Tensor]:
+        tokens = tokenize_texts(subject.lm, texts[shard(len(texts), runtime.scoring)], limit)
         with folded(subject.model):
             mine = pooled_features(
                 subject.lm,
@@ -140,16 +183,18 @@ def features(
                 config.pooling,
                 progress=lambda done, total: runtime.observer.progress(done, total, {}),
                 layer=config.layer,
-                states=states_of(subject.lm, subject.model, runtime),
+                states=subject.passes(runtime),
             )
         return {"vectors": torch.from_numpy(np.stack(runtime.scoring.gather(list(mine))))}
 
-    if not distinct:
-        return np.zeros((0, 1), dtype=np.float32), tokenize_texts(subject.lm, texts, limit)
-    key = (config.pooling, config.layer, limit, distinct)
-    vectors = _kept(subject, "features", key, compute, runtime)["vectors"].cpu().numpy()
-    place = {text: row for row, text in enumerate(distinct)}
-    return vectors[[place[text] for text in texts]], tokenize_texts(subject.lm, texts, limit)
+    wanted = [((config.pooling, config.layer, limit, texts), partial(computed, texts)) for texts in distinct if texts]
+    made = iter(_all_kept(subject, "features", wanted, runtime))
+    found = []
+    for texts, known in zip(sets, distinct, strict=True):
+        place = {text: row for row, text in enumerate(known)}
+        vectors = next(made)["vectors"].cpu().numpy() if known else np.zeros((0, 1), dtype=np.float32)
+        found.append((vectors[[place[text] for text in texts]], tokenize_texts(subject.lm, texts, limit)))
+    return found
 
 
 def likelihood(
@@ -159,7 +204,7 @@ def likelihood(
 
     def compute() -> dict[str, Tensor]:
         tokens = tokenize_texts(subject.lm, texts[shard(len(texts), runtime.scoring)], limit)
-        states = states_of(subject.lm, subject.model, runtime)
+        states = subject.passes(runtime)
         with folded(subject.model):
             total, count = text_logps(subject.lm, subject.model, tokens, states)
         rows = runtime.scoring.gather(list(zip(total.tolist(), count.tolist(), strict=True)))

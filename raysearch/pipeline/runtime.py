@@ -7,13 +7,12 @@ weights are the same after a trial as before (tested).
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 import torch
-from torch import Tensor
 
 from raysearch.config.schema import ModelConfig
 from raysearch.models import language_model
@@ -24,6 +23,19 @@ from raysearch.pipeline.communicator import Alone, Communicator
 from raysearch.pipeline.stage_cache import StageCache, Tensors
 
 T = TypeVar("T")
+
+_LOOK_AGAIN_S = 0.05
+"""For a result that another process is at work on."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """A stage's result, to be found or made; as the arguments of ``Runtime.tensors``."""
+
+    stage: str
+    key: tuple[Any, ...]
+    make: Callable[[], Tensors]
+    in_memory: bool = True
 
 
 class Observer(Protocol):
@@ -124,18 +136,81 @@ class Runtime:
             in_memory: whether other trials of this process are likely to ask for it.
             together: every process of the group asks for its result now, and all find theirs or all make them.
         """
-        place = stage_cache.address(stage, key, self.device, self.communicator.size)
-        found = self.cache.find(stage, place)
+        return self.all_of([Result(stage, key, make, in_memory)], together)[0]
+
+    def all_of(self, wanted: Sequence[Result], together: bool = False) -> list[Tensors]:
+        """Several results at once, found or made and kept.
+
+        Where a worker group is one process, what another group is at work on is not made a second time: the others
+        come first, and then it is waited for. So groups that want the same at the same time share it out.
+
+        Args:
+            wanted: the results.
+            together: as for ``tensors``.
+        """
+        if self.communicator.size > 1:  # whose processes would have to agree on whom they wait for
+            return [self._by_the_group(result, together) for result in wanted]
+        found: dict[int, Tensors] = {}
+        while True:
+            before = len(found)
+            for place, result in enumerate(wanted):
+                if place not in found and (tensors := self._found_or_made(result)) is not None:
+                    found[place] = tensors
+            if len(found) == len(wanted):
+                return [found[place] for place in range(len(wanted))]
+            if len(found) == before:
+                time.sleep(_LOOK_AGAIN_S)
+
+    @property
+    def shares(self) -> bool:
+        """Whether other worker groups find what this one makes, and it can wait for them."""
+        return self.communicator.size == 1 and self.cache.shared
+
+    def ahead(self, result: Result) -> None:
+        """Makes a result that will be asked for, unless it is there or another process is at work on it."""
+        if not self.shares:
+            return
+        address = self._address(result)
+        if self.cache.knows(address):
+            return
+        with self.cache.turn(address) as ours:
+            if ours and not self.cache.knows(address):
+                self._made(result, address)
+
+    def _found_or_made(self, result: Result) -> Tensors | None:
+        """None: another process is at work on it."""
+        address = self._address(result)
+        found = self.cache.find(address)
+        if found is None:
+            with self.cache.turn(address) as ours:
+                found = self.cache.find(address) if self.cache.shared else None  # it may have come meanwhile
+                if found is None:
+                    return self._made(result, address) if ours else None
+        self.cache.counts[f"{result.stage} found"] += 1
+        return self._here(found)
+
+    def _by_the_group(self, result: Result, together: bool) -> Tensors:
+        address = self._address(result)
+        found = self.cache.find(address)
         if together and not all(self.communicator.gather([found is not None])):
             found = None
-        if found is not None:
-            return {name: self._here(tensor) for name, tensor in found.items()}
-        made = make()
-        self.cache.put(stage, place, made, in_memory)
+        if found is None:
+            return self._made(result, address)
+        self.cache.counts[f"{result.stage} found"] += 1
+        return self._here(found)
+
+    def _made(self, result: Result, address: str) -> Tensors:
+        made = result.make()
+        self.cache.counts[f"{result.stage} made"] += 1
+        self.cache.put(result.stage, address, made, result.in_memory)
         return made
 
-    def _here(self, tensor: Tensor) -> Tensor:
-        return tensor.to(self.device) if self.device.type != "cpu" else tensor
+    def _address(self, result: Result) -> str:
+        return stage_cache.address(result.stage, result.key, self.device, self.communicator.size)
+
+    def _here(self, found: Tensors) -> Tensors:
+        on_cpu = self.device.type == "cpu"
+        return found if on_cpu else {name: tensor.to(self.device) for name, tensor in found.items()}
 
 
 class Stopwatch:

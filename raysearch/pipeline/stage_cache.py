@@ -18,7 +18,8 @@ import os
 import time
 import uuid
 from collections import Counter, OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -31,6 +32,7 @@ from torch import Tensor
 
 from raysearch.assets.cache import cache_dir
 from raysearch.config.schema import StageCacheConfig
+from raysearch.pipeline.claims import Claims
 
 Tensors = dict[str, Tensor]
 
@@ -71,8 +73,9 @@ class StageCache:
         self._memory: OrderedDict[str, Tensors] = OrderedDict()
         self._held = 0
         self._unswept = limit_bytes
+        self._claims = Claims()
         self.counts: Counter[str] = Counter()
-        """``STAGE found`` and ``STAGE made``, and ``unwritten`` results that the disk did not take."""
+        """``STAGE found`` and ``STAGE made``, by ``Runtime``, and ``unwritten`` results that the disk did not take."""
 
     @classmethod
     def of(cls, config: StageCacheConfig) -> StageCache:
@@ -87,15 +90,35 @@ class StageCache:
         """Keeps nothing: every result is made anew."""
         return cls(None, 0, 0)
 
-    def find(self, stage: str, address: str) -> Tensors | None:
+    def find(self, address: str) -> Tensors | None:
         """A result, or None."""
         found = self._memory.get(address)
         if found is not None:
             self._memory.move_to_end(address)
         elif self._folder is not None and (found := self._read(address)) is not None:
             self._remember(address, found)
-        self.counts[f"{stage} {'made' if found is None else 'found'}"] += 1
         return found
+
+    def knows(self, address: str) -> bool:
+        """Whether a result is there, without reading it."""
+        return address in self._memory or (self._folder is not None and self._path(address).exists())
+
+    @property
+    def shared(self) -> bool:
+        """Whether other processes find what this one makes."""
+        return self._folder is not None
+
+    @contextmanager
+    def turn(self, address: str) -> Iterator[bool]:
+        """Whether a result is this process's to make within the block; False: another process is at work on it.
+
+        Look for the result again in the block: it may have come meanwhile.
+        """
+        if self._folder is None:
+            yield True
+            return
+        with self._claims.hold(self._path(address).with_name(f".{address}.claim")) as ours:
+            yield ours
 
     def takes(self, size: int) -> bool:
         """Whether the disk would take a result of so many bytes."""
@@ -182,10 +205,10 @@ class StageCache:
         for path in self._folder.glob("*/*"):
             with contextlib.suppress(OSError):  # another process removed it
                 facts = path.stat()
-                if path.suffix == ".part" and time.time() - facts.st_mtime > 3600:
-                    path.unlink(missing_ok=True)
-                elif path.suffix != ".part":
+                if path.suffix == ".safetensors":
                     files.append((facts.st_mtime, facts.st_size, path))
+                elif time.time() - facts.st_mtime > 3600:
+                    path.unlink(missing_ok=True)
         total = sum(size for _, size, _ in files)
         if total <= self._limit_bytes:
             return

@@ -145,7 +145,7 @@ def _model_of(
     deterministic, outputs of one training would stand beside the curve of another.
     """
     if config.unlearning is None:
-        yield Subject(lm, lm.model, untouched=True)
+        yield Subject(lm, lm.model, untouched=True, upper_blocks=leg.upper_blocks)
         return
     end = leg.limit("unlearning.steps", config.unlearning.steps)
     key = (unlearn.identity(lm, config, pairs, end),)

@@ -9,6 +9,7 @@ the composite loss divides by the whole batch's counts, so the shares' gradients
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import math
 import time
@@ -36,6 +37,7 @@ from raysearch.pipeline.checkpoint import Checkpoints, Progress, put_state, stat
 from raysearch.pipeline.communicator import Communicator, shard
 from raysearch.pipeline.leg import WHOLE, Leg
 from raysearch.pipeline.objective import Objective, Part
+from raysearch.pipeline.outputs import Passes
 from raysearch.pipeline.runtime import Runtime
 from raysearch.stereotypes.pairs import StereotypePair
 
@@ -169,7 +171,7 @@ def _train(
             "neutral",
             (lm.identity, config.neutral, config.micro_batches, communicator.rank, communicator.size),
             # the fresh update is still the identity
-            lambda: neutral_batches(lm, config.neutral, config.micro_batches, runtime),
+            lambda: neutral_batches(lm, config.neutral, config.micro_batches, runtime, Passes(lm, model, runtime)),
         )
     objective: Any = Objective(lm, model, loss, config, trial.stereotypes.weights, runtime)
     parameters = [p for p in model.parameters() if p.requires_grad]
@@ -179,6 +181,7 @@ def _train(
     progress = _where_it_stands(saver.checkpoints, end, model, optimizer, communicator)
     dual = DualWeights(config.losses, progress.curve[-1] if progress.curve else None)
     spread = is_sharded(model)
+    _make_ahead(objective, pairs, trial, range(progress.step, end), runtime)
     if communicator.size > 1 and not spread:
         objective = DistributedDataParallel(objective)
     batches = batches_of_pairs(pairs, config.pairs_per_step, trial.seed)
@@ -209,6 +212,24 @@ def _train(
         saver.step_done(step + 1 == end or runtime.observer.leaving(), progress, model, optimizer)
         runtime.observer.progress(step + 1, config.steps, point)
     return progress.curve
+
+
+def _make_ahead(
+    objective: Objective,
+    pairs: Mapping[str, Sequence[StereotypePair]],
+    trial: TrialConfig,
+    steps: range,
+    runtime: Runtime,
+) -> None:
+    """What steps need that does not depend on training. Groups that begin at once share it out (``Runtime.ahead``)."""
+    config = trial.unlearning
+    assert config is not None  # the caller trains
+    if not runtime.shares:
+        return
+    batches = itertools.islice(batches_of_pairs(pairs, config.pairs_per_step, trial.seed), steps.start, steps.stop)
+    for batch in batches:
+        for part in parts_of(batch, config.micro_batches):
+            objective.ahead(part)
 
 
 def _fused(parameters: Sequence[nn.Parameter]) -> bool:

@@ -84,7 +84,8 @@ class Agenda:
         samples: trials to sample, points included.
         replicates: trials to spend on more seeds afterwards.
         next_number: number of the next new trial.
-        baseline_first: no baseline is recorded yet: it runs alone, since constraints are relative to it.
+        baseline_first: no baseline is recorded yet: until it is, only the other anchors run beside it, since what a
+            sampler hears is relative to it.
     """
 
     waiting: deque[ProposalRecord]
@@ -128,6 +129,7 @@ class ParetoSearcher(Searcher):
         self._constraints_told = constraints_told
         self._out: dict[str, tuple[ProposalRecord, optuna.trial.Trial | None]] = {}
         self._asked: dict[int, optuna.trial.Trial] = {}
+        self._held: list[tuple[str, bool]] = []
         self._losses: Counter[int] = Counter()
         self._stopped = False
         self._unfinished = 0
@@ -155,7 +157,7 @@ class ParetoSearcher(Searcher):
         """The next trial; None while there is none yet; FINISHED after the last."""
         if self._stopped:
             return str(Searcher.FINISHED)
-        if len(self._out) >= self._concurrent or (self._agenda.baseline_first and self._out):
+        if len(self._out) >= self._concurrent or self._must_wait():
             return None
         proposal, asked = self._next()
         if proposal is None:
@@ -171,10 +173,15 @@ class ParetoSearcher(Searcher):
             **self._extra,
         }
 
+    def _must_wait(self) -> bool:
+        waiting = self._agenda.waiting
+        return self._agenda.baseline_first and bool(self._out) and not (waiting and waiting[0].kind == "anchor")
+
     def _crew(self, proposal: ProposalRecord) -> int:
         """How many trials will be out together now, for ``Dispatcher.submit``."""
         if self._agenda.baseline_first:
-            return 1
+            anchors = sum(waiting.kind == "anchor" for waiting in self._agenda.waiting)
+            return min(self._concurrent, len(self._out) + anchors)
         left = 0 if proposal.kind == "replicate" else len(self._agenda.waiting) + self._agenda.samples
         return min(self._concurrent, len(self._out) + left)
 
@@ -225,7 +232,8 @@ class ParetoSearcher(Searcher):
         """Only the end of a trial counts; rungs are the scheduler's."""
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """Records and judges a finished trial, once, then tells Optuna. One that Ray lost is handed out once more."""
+        """Records and judges a finished trial, once, then tells Optuna. One that Ray lost is handed out once more; an
+        anchor that is done before the baseline is judged when that is known."""
         if trial_id not in self._out:
             return
         proposal, asked = self._out[trial_id]
@@ -236,6 +244,16 @@ class ParetoSearcher(Searcher):
             if asked is not None:
                 self._asked[proposal.trial] = asked
             return
+        if self._agenda.baseline_first and proposal.anchor != "baseline":
+            self._held.append((trial_id, error))
+            return
+        self._settle(trial_id, error)
+        if proposal.anchor == "baseline" and not self._agenda.baseline_first:
+            while self._held:
+                self._settle(*self._held.pop(0))
+
+    def _settle(self, trial_id: str, error: bool) -> None:
+        proposal, asked = self._out[trial_id]
         verdict = self._desk.settle(proposal, error)
         del self._out[trial_id]
         if verdict is None:
@@ -246,7 +264,7 @@ class ParetoSearcher(Searcher):
             if asked is not None:
                 tell(self._study, asked, Verdict("failed", reason="interrupted; the ledger knows how it went on"))
             return
-        if proposal.anchor == "baseline":
+        if proposal.anchor == "baseline" and verdict.state == "complete":
             self._agenda.baseline_first = False
         if asked is not None:
             tell(self._study, asked, verdict if self._constraints_told else verdict.without_constraints())

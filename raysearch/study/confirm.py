@@ -121,7 +121,8 @@ def _score(
         pool.start()
 
         def one(record: TrialRecord) -> None:
-            leg = Leg(timeout_s=study.config.workers.trial_timeout_s)
+            upper = study.config.anchors.unlearning.lora.last_layers
+            leg = Leg(timeout_s=study.config.workers.trial_timeout_s, upper_blocks=upper)
             try:
                 result = pool.run(Work(record.trial, on_test(record).model_dump(mode="json"), leg))
             except ray.exceptions.RayError:

@@ -86,6 +86,7 @@ class Driver:
                 gate=gate if end is None or fidelity != "unlearning.steps" else (),
                 timeout_s=workers.trial_timeout_s,
                 checkpoint_every_s=workers.checkpoint_every_s,
+                upper_blocks=self._study.config.anchors.unlearning.lora.last_layers,
             )
             for end in ends
         ]

@@ -197,7 +197,8 @@ def test_features_may_be_of_a_lower_layer(config: TrialConfig) -> None:
     for layer in (None, 1, 2):
         downstream = config.downstream.model_copy(update={"layer": layer})
         untouched = Subject(lm, lm.model, untouched=True)
-        found.append(features(untouched, ["The age is 34.", "The sex is female."], downstream, 64, runtime)[0])
+        ((vectors, _),) = features(untouched, [["The age is 34.", "The sex is female."]], downstream, 64, runtime)
+        found.append(vectors)
     assert not np.allclose(found[0], found[1])
     np.testing.assert_allclose(found[0], found[2])  # after the last block, normed
     downstream = config.downstream.model_copy(update={"layer": 99})

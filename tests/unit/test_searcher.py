@@ -91,15 +91,49 @@ def run_out(searcher: ParetoSearcher, limit: int = 50) -> list[int]:
     raise AssertionError("never finished")
 
 
-def test_the_baseline_runs_first_and_alone_then_the_other_anchors_then_samples(tmp_path: Path) -> None:
-    _, searcher = searcher_of(tmp_path, fine)
-    first = searcher.suggest("a")
-    assert json.loads(first["config"]) == {"b": 1}
-    assert searcher.suggest("b") is None
+def test_the_baseline_goes_first_the_other_anchors_beside_it_and_samples_when_it_is_known(tmp_path: Path) -> None:
+    _, searcher = searcher_of(tmp_path, fine, concurrent=4)
+    given = [searcher.suggest(name) for name in "abc"]
+    assert [json.loads(one["config"]) for one in given] == [{"b": 1}, {"c": 1}, {"u": 1}]
+    assert searcher.suggest("d") is None, "a sample waits for the baseline"
     searcher.on_trial_complete("a", {})
-    assert json.loads(searcher.suggest("b")["config"]) == {"c": 1}
-    assert json.loads(searcher.suggest("c")["config"]) == {"u": 1}
-    assert searcher.suggest("d") is None, "two are out already"
+    assert searcher.suggest("d")["number"] == 3
+    assert searcher.suggest("e")["number"] == 4
+    assert searcher.suggest("f") is None, "four are out already"
+
+
+def test_an_anchor_that_is_done_before_the_baseline_is_judged_after_it(tmp_path: Path) -> None:
+    settled = []
+
+    def settle(proposal: ProposalRecord, lost: bool) -> Verdict:
+        settled.append(proposal.anchor)
+        return fine(proposal, lost)
+
+    _, searcher = searcher_of(tmp_path, settle, concurrent=3)
+    for name in "abc":
+        searcher.suggest(name)
+    for name in "cba":
+        searcher.on_trial_complete(name, {})
+        assert len(settled) == (3 if name == "a" else 0)
+    assert settled == ["baseline", "unlearning", "cda"]
+    assert searcher.suggest("d")["number"] == 3 and len(searcher.out()) == 1
+
+
+def test_anchors_are_not_judged_when_the_baseline_fails(tmp_path: Path) -> None:
+    settled = []
+
+    def settle(proposal: ProposalRecord, lost: bool) -> Verdict:
+        settled.append(proposal.anchor)
+        searcher.stop()
+        return Verdict("failed", reason="no model")
+
+    _, searcher = searcher_of(tmp_path, settle, concurrent=3)
+    for name in "abc":
+        searcher.suggest(name)
+    for name in "bac":
+        searcher.on_trial_complete(name, {})
+    assert settled == ["baseline"] and not searcher.exhausted
+    assert searcher.suggest("d") == Searcher.FINISHED
 
 
 def test_every_number_is_given_once_and_the_search_ends(tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -13,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 from raysearch.config.schema import TrialConfig
 from raysearch.errors import TrialError
 from raysearch.pipeline.communicator import shard
-from raysearch.pipeline.data import Data, Rows
+from raysearch.pipeline.data import Data
 from raysearch.pipeline.decisions import MAX_ITERATIONS, Judgement, check_labels
 from raysearch.pipeline.leg import Leg
 from raysearch.pipeline.outputs import Subject, features
@@ -35,9 +34,15 @@ class FeatureLogistic:
             TrialError: features are not finite, or the training rows have one label only.
         """
         limit = config.text.max_length_tokens
-        settings = (config.downstream, limit, runtime)
-        judged, judged_tokens = features(subject, data.judged.texts, *settings)
-        vectors, truncated, tokens = _of_training_rows(subject, data.train, settings)
+        # Unflipped training rows apart from flipped ones, as other trials share them.
+        parts = [np.flatnonzero(data.train.counterfactual == flipped) for flipped in (False, True)]
+        sets = [data.judged.texts, *([data.train.texts[row] for row in rows] for rows in parts)]
+        made = features(subject, sets, config.downstream, limit, runtime)
+        judged = made[0][0]
+        vectors = np.zeros((len(data.train.texts), judged.shape[1]), dtype=np.float32)
+        for rows, (of_rows, _) in zip(parts, made[1:], strict=True):
+            if len(rows):
+                vectors[rows] = of_rows
         if not (np.isfinite(vectors).all() and np.isfinite(judged).all()):
             raise TrialError("the model's features are not finite")
         check_labels(data.train.target)
@@ -54,23 +59,7 @@ class FeatureLogistic:
         probability = model.predict_proba(judged[mine].astype(np.float64))[:, 1]
         decided = (probability >= config.downstream.threshold).astype(np.int64)
         facts = {
-            "truncated_texts": truncated + judged_tokens.truncated,
-            "downstream_tokens": tokens + judged_tokens.tokens,
+            "truncated_texts": sum(texts.truncated for _, texts in made),
+            "downstream_tokens": sum(texts.tokens for _, texts in made),
         }
         return Judgement(rows=mine, decided=decided, facts=facts)
-
-
-def _of_training_rows(subject: Subject, train: Rows, settings: tuple[Any, ...]) -> tuple[NDArray[np.float32], int, int]:
-    """([rows, width], truncated texts, tokens); unflipped rows apart from flipped ones, as other trials share them."""
-    vectors: NDArray[np.float32] | None = None
-    truncated = tokens = 0
-    for flipped in (False, True):
-        rows = np.flatnonzero(train.counterfactual == flipped)
-        if not len(rows):
-            continue
-        found, of_rows = features(subject, [train.texts[row] for row in rows], *settings)
-        vectors = np.zeros((len(train.texts), found.shape[1]), dtype=np.float32) if vectors is None else vectors
-        vectors[rows] = found
-        truncated, tokens = truncated + of_rows.truncated, tokens + of_rows.tokens
-    assert vectors is not None  # a split without training rows was refused
-    return vectors, truncated, tokens
