@@ -1,7 +1,7 @@
 """The demo's study: raysearch against a user's own script from the libraries' documentation, configuration by
 configuration.
 
-    python benchmarks/end_to_end.py
+    python benchmarks/end_to_end.py                             # half an hour
     python benchmarks/end_to_end.py --points 2 --steps 4        # shorter: five trials, less unlearning
 
 Both run the same trials: the three anchors, and sampled configurations of the recorded study in `data/demo-60`. They
@@ -200,7 +200,7 @@ def summary(ours: dict[str, Any], peer: dict[str, Any]) -> dict[str, Any]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--points", type=int, default=3, help="recorded configurations beside the three anchors")
+    parser.add_argument("--points", type=int, default=6, help="recorded configurations beside the three anchors")
     parser.add_argument("--steps", type=int, help="of unlearning, other than the demo's 18")
     parser.add_argument("--groups", type=int, default=2, help="trials at once")
     parser.add_argument("--threads", type=int, default=1, help="of each trial")
