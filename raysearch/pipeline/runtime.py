@@ -24,7 +24,9 @@ from raysearch.pipeline.stage_cache import StageCache, Tensors
 
 T = TypeVar("T")
 
-_LOOK_AGAIN_S = 0.05
+WAITING = "waiting"
+"""The stage of a trial that waits for what another worker group is at work on."""
+_LOOK_AGAIN_S, _MOST_PAUSE_S = 0.05, 1.0
 """For a result that another process is at work on."""
 
 
@@ -76,12 +78,16 @@ class Runtime:
         communicator: the processes that share a trial.
         observer: who hears of progress.
         cache: results of stages; by default those of this process alone, in memory.
+        stage: what the trial is at.
+        waited_s: seconds that trials have waited for other groups.
     """
 
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     communicator: Communicator = field(default_factory=Alone)
     observer: Observer = field(default_factory=Silent)
     cache: StageCache = field(default_factory=StageCache)
+    stage: str = ""
+    waited_s: float = 0.0
     _model: tuple[ModelConfig, LanguageModel] | None = None
     _memo: dict[tuple[Any, ...], Any] = field(default_factory=dict)
 
@@ -151,15 +157,30 @@ class Runtime:
         if self.communicator.size > 1:  # whose processes would have to agree on whom they wait for
             return [self._by_the_group(result, together) for result in wanted]
         found: dict[int, Tensors] = {}
-        while True:
+
+        def more_of_them() -> bool:
             before = len(found)
             for place, result in enumerate(wanted):
                 if place not in found and (tensors := self._found_or_made(result)) is not None:
                     found[place] = tensors
-            if len(found) == len(wanted):
-                return [found[place] for place in range(len(wanted))]
-            if len(found) == before:
-                time.sleep(_LOOK_AGAIN_S)
+            return len(found) > before
+
+        while len(found) < len(wanted):
+            if not more_of_them():
+                self._wait_for(more_of_them)
+        return [found[place] for place in range(len(wanted))]
+
+    def _wait_for(self, came: Callable[[], bool]) -> None:
+        """Looks again until it came, ever less often: many groups may wait, and look at the same shared storage."""
+        start, pause = time.perf_counter(), _LOOK_AGAIN_S
+        self.observer.stage(WAITING)
+        while True:
+            time.sleep(pause)
+            self.waited_s += time.perf_counter() - start
+            if came():  # which may take long: what is not there by then is made
+                break
+            start, pause = time.perf_counter(), min(_MOST_PAUSE_S, 1.5 * pause)
+        self.observer.stage(self.stage)
 
     @property
     def shares(self) -> bool:
@@ -214,22 +235,29 @@ class Runtime:
 
 
 class Stopwatch:
-    """Seconds by stage, and the announcement of each stage to the observer."""
+    """Seconds by stage, those of waiting apart, and the announcement of each stage to the observer."""
 
-    def __init__(self, observer: Observer) -> None:
-        self._observer = observer
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
         self._start = time.perf_counter()
         self.seconds: dict[str, float] = {}
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Times the block and adds it to the stage's seconds."""
-        self._observer.stage(name)
-        start = time.perf_counter()
+        self._runtime.stage = name
+        self._runtime.observer.stage(name)
+        start, waited = time.perf_counter(), self._runtime.waited_s
         try:
             yield
         finally:
-            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
+            waited = self._runtime.waited_s - waited
+            self._add(name, time.perf_counter() - start - waited)
+            if waited:
+                self._add(WAITING, waited)
+
+    def _add(self, name: str, seconds: float) -> None:
+        self.seconds[name] = self.seconds.get(name, 0.0) + seconds
 
     def costs_s(self) -> dict[str, float]:
         """Seconds by stage with the total since the stopwatch was made."""

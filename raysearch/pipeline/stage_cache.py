@@ -74,6 +74,7 @@ class StageCache:
         self._held = 0
         self._unswept = limit_bytes
         self._claims = Claims()
+        self._writes = True
         self.counts: Counter[str] = Counter()
         """``STAGE found`` and ``STAGE made``, by ``Runtime``, and ``unwritten`` results that the disk did not take."""
 
@@ -114,7 +115,7 @@ class StageCache:
 
         Look for the result again in the block: it may have come meanwhile.
         """
-        if self._folder is None:
+        if self._folder is None or not self._writes:  # what is not written nobody can wait for
             yield True
             return
         with self._claims.hold(self._path(address).with_name(f".{address}.claim")) as ours:
@@ -139,11 +140,13 @@ class StageCache:
         if self.takes(_size(kept)):
             try:
                 self._write(stage, address, kept)
+                self._writes = True
             except (
                 OSError,
                 SafetensorError,
             ):  # a full or read-only disk: the numbers are the same, and the record says so
                 self.counts["unwritten"] += 1
+                self._writes = False
 
     def clear_memory(self) -> None:
         """Forgets what this process holds."""

@@ -75,7 +75,7 @@ def run_trial(config: TrialConfig, runtime: Runtime, leg: Leg = WHOLE) -> Outcom
     Raises:
         TrialError: for a known reason; the runtime is fit for the next trial.
     """
-    watch = Stopwatch(runtime.observer)
+    watch = Stopwatch(runtime)
     seed_everything(config.seed)
     with watch.stage("model"):
         lm = runtime.language_model(config.model)

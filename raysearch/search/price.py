@@ -32,7 +32,7 @@ class Price:
 
     Attributes:
         update_s: of unlearning; next to nothing where the update was there already.
-        rest_s: of all else.
+        rest_s: of all else but waiting for other groups.
     """
 
     update_s: float
@@ -42,7 +42,8 @@ class Price:
     def of(cls, costs_s: Mapping[str, float]) -> Price:
         """From the seconds by stage of a record, which name their ``total``."""
         update_s = float(costs_s.get("unlearning", 0.0))
-        return cls(update_s, max(0.0, float(costs_s.get("total", update_s)) - update_s))
+        waited_s = float(costs_s.get("waiting", 0.0))
+        return cls(update_s, max(0.0, float(costs_s.get("total", update_s)) - update_s - waited_s))
 
     def told(self) -> dict[str, float]:
         """As a user attribute."""

@@ -62,6 +62,24 @@ def test_trials_that_differ_in_augmentation_share_an_unlearning(tmp_path: Path, 
     assert numbers(found) == numbers(run_trial(alone, Runtime(cache=StageCache.off())))
 
 
+@pytest.mark.parametrize("overrides", [LAST, ("trial.unlearning.update=full", *LAST)])
+def test_an_untouched_model_leaves_what_enters_the_blocks_that_others_train(
+    tmp_path: Path, tiny_model: Path, overrides: tuple[str, ...]
+) -> None:
+    baseline = config_of(tmp_path, tiny_model, "baseline", *overrides)
+    trained = config_of(tmp_path, tiny_model, "unlearning", *overrides)
+    counts = {}
+    for upper_blocks in (None, 1):
+        folder = tmp_path / f"stages-{upper_blocks}"
+        parted = run_trial(baseline, Runtime(cache=StageCache(folder)), Leg(upper_blocks=upper_blocks))
+        assert numbers(parted) == numbers(run_trial(baseline, Runtime(cache=StageCache.off())))
+        runtime = Runtime(cache=StageCache(folder))
+        found = run_trial(trained, runtime)
+        assert numbers(found) == numbers(run_trial(trained, Runtime(cache=StageCache.off())))
+        counts[upper_blocks] = runtime.cache.counts["lower_states made"]
+    assert 0 < counts[1] < counts[None], "left: what only training reads"
+
+
 @pytest.mark.parametrize("change", ["seed=1", "unlearning.lr=5.0e-3", "unlearning.losses.kl.weight=0.5"])
 def test_what_changes_training_is_trained_anew(tmp_path: Path, tiny_model: Path, change: str) -> None:
     cache = StageCache(tmp_path / "stages")
