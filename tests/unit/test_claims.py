@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -108,17 +109,17 @@ def test_a_group_that_fails_leaves_the_work_to_the_next(tmp_path: Path) -> None:
 
 def test_seconds_of_waiting_are_no_seconds_of_the_stage(tmp_path: Path) -> None:
     a, b, _ = groups(tmp_path)
-    watch = Stopwatch(b.runtime)
     with ThreadPoolExecutor(2) as pool:
         begun = threading.Event()
         one = pool.submit(a.gets, a.wants("x", lambda: (begun.set(), b.heard.waits.wait(LONG_S), time.sleep(0.3))))
         assert begun.wait(LONG_S)
+        watch = Stopwatch(b.runtime)
         with watch.stage("intrinsic"):
             b.gets(b.wants("x"))
+        costs = watch.costs_s()
         one.result(LONG_S)
-    costs = watch.costs_s()
-    assert costs[WAITING] == b.runtime.waited_s > costs["intrinsic"]
-    assert costs["total"] == pytest.approx(costs["intrinsic"] + costs[WAITING], rel=0.1)
+    assert costs[WAITING] == b.runtime.waited_s > 0.1
+    assert 0 < costs["intrinsic"] <= costs["total"] - costs[WAITING]
 
 
 def test_what_is_made_ahead_is_made_once(tmp_path: Path) -> None:
@@ -166,8 +167,8 @@ def test_the_claim_of_a_killed_process_is_free(tmp_path: Path) -> None:
 
 
 def test_a_claim_from_elsewhere_is_dead_when_nobody_touches_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(claims, "_SILENT_S", 0.2)
-    path, mine = tmp_path / ".result.claim", Claims()
+    path, mine, now = tmp_path / ".result.claim", Claims(), [0.0]
+    monkeypatch.setattr(claims, "time", SimpleNamespace(monotonic=lambda: now[0]))
 
     def is_mine() -> bool:
         with mine.hold(path) as ours:
@@ -176,10 +177,10 @@ def test_a_claim_from_elsewhere_is_dead_when_nobody_touches_it(tmp_path: Path, m
     path.write_text(f"{os.getpid()} not {platform.node()}\n")
     assert not is_mine()
     for touch in range(4):  # longer than the limit in all, never without a touch
-        time.sleep(0.1)
+        now[0] += 0.5 * claims._SILENT_S
         os.utime(path, (touch, touch))
         assert not is_mine() and path.exists()
-    time.sleep(0.3)
+    now[0] += 1.1 * claims._SILENT_S
     assert not is_mine() and not path.exists()
     assert is_mine()
 
