@@ -34,27 +34,32 @@ class Claims:
             yield False
             return
         end = threading.Event()
-        beat = threading.Thread(target=_beat, args=(path, end), name="raysearch-claim", daemon=True)
-        beat.start()
         try:
+            with contextlib.suppress(RuntimeError):  # no more threads: others will take the claim for dead, no more
+                threading.Thread(target=_beat, args=(path, end), name="raysearch-claim", daemon=True).start()
             yield True
         finally:
             end.set()
-            beat.join()
             with contextlib.suppress(OSError):
                 path.unlink(missing_ok=True)
 
     def _taken(self, path: Path) -> bool:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError:  # nobody can claim anything here, so there is nobody to wait for
+            return True
+        try:
             with path.open("x", encoding="utf-8") as file:
                 file.write(f"{os.getpid()} {platform.node()}\n")
         except FileExistsError:
-            if self._is_dead(path):
-                with contextlib.suppress(OSError):
-                    path.unlink(missing_ok=True)
+            if not self._is_dead(path):
+                return False
+            try:
+                path.unlink(missing_ok=True)
+            except OSError:  # nobody will ever free it
+                return True
             return False  # whoever asks again may find it free
-        except OSError:  # nobody can claim anything here, so there is nobody to wait for
+        except OSError:
             return True
         self._seen.pop(path, None)
         return True
@@ -63,9 +68,9 @@ class Claims:
         try:
             touched = path.stat().st_mtime_ns
             process, _, host = path.read_text(encoding="utf-8").partition(" ")
-        except OSError:
+        except (OSError, ValueError):
             return False
-        if host.strip() == platform.node() and process.isdigit() and not _runs(int(process)):
+        if host.strip() == platform.node() and process.isdecimal() and not _runs(int(process)):
             return True
         before = self._seen.get(path)
         if before is None or before[0] != touched:  # by this machine's clock: those of two machines may differ
@@ -79,12 +84,12 @@ def _runs(process: int) -> bool:
         os.kill(process, 0)
     except ProcessLookupError:
         return False
-    except OSError:  # it is somebody else's
+    except (OSError, OverflowError):  # it is somebody else's, or no process at all
         return True
     return True
 
 
 def _beat(path: Path, end: threading.Event) -> None:
     while not end.wait(_BEAT_S):
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):  # it may be gone already
             os.utime(path)

@@ -38,6 +38,9 @@ class Passes:
         model: it, or it inside an adapter.
         runtime: keeps them.
         upper_blocks: where nothing has changed, the pass is parted below so many blocks.
+
+    Attributes:
+        block: where the pass is parted; None: it is not.
     """
 
     def __init__(self, lm: LanguageModel, model: nn.Module, runtime: Runtime, upper_blocks: int | None = None) -> None:
@@ -45,29 +48,29 @@ class Passes:
         first = 0 if is_sharded(model) or not lm.splits else first_changed(model)
         if first == blocks and upper_blocks is not None:
             first = blocks - upper_blocks
-        self._block = first if 0 < first < blocks else None
+        self.block = first if 0 < first < blocks else None
         self._lm = lm
         self._model = model
         self._runtime = runtime
 
     def __call__(self, tree: TokenTree) -> Tensor:
         """[packs, nodes, width]."""
-        if self._block is None:
+        if self.block is None:
             return hidden_states(self._model, tree)
-        return leaving(self._model, tree, self._block, self._runtime.all_of([self._lower(tree)])[0]["states"])
+        return leaving(self._model, tree, self.block, self._runtime.all_of([self._lower(tree)])[0]["states"])
 
     def ahead(self, tree: TokenTree) -> None:
         """The model will be asked for these: the part that is kept may be made now."""
-        if self._block is not None:
+        if self.block is not None:
             self._runtime.ahead(self._lower(tree))
 
     def _lower(self, tree: TokenTree) -> Result:
         def below() -> dict[str, Tensor]:
-            assert self._block is not None  # both callers looked
+            assert self.block is not None  # both callers looked
             with torch.no_grad():
-                return {"states": entering(self._model, tree, self._block)}
+                return {"states": entering(self._model, tree, self.block)}
 
-        return Result("lower_states", (self._lm.identity, self._block, tree.digest), below)
+        return Result("lower_states", (self._lm.identity, self.block, tree.digest), below)
 
 
 @dataclass(frozen=True)
@@ -156,7 +159,8 @@ def _all_kept(
     """Outputs of a subject; those of an untouched model are asked for by every trial of a process."""
     if subject.known is None:
         return [make() for _, make in wanted]
-    results = [Result(stage, (subject.known, *key), make, subject.untouched) for key, make in wanted]
+    block = subject.passes(runtime).block  # a pass in two parts may differ from a whole one in its last bit
+    results = [Result(stage, (subject.known, block, *key), make, subject.untouched) for key, make in wanted]
     return runtime.all_of(results, together=True)
 
 

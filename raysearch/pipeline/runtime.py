@@ -26,6 +26,8 @@ T = TypeVar("T")
 
 WAITING = "waiting"
 """The stage of a trial that waits for what another worker group is at work on."""
+MOST_PATIENCE_S = 600.0
+"""A trial waits no longer in all, as whoever is at work may be stuck."""
 _LOOK_AGAIN_S, _MOST_PAUSE_S = 0.05, 1.0
 """For a result that another process is at work on."""
 
@@ -80,6 +82,7 @@ class Runtime:
         cache: results of stages; by default those of this process alone, in memory.
         stage: what the trial is at.
         waited_s: seconds that trials have waited for other groups.
+        patience_s: seconds for which the trial may still wait; then it makes all that it needs.
     """
 
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
@@ -88,6 +91,7 @@ class Runtime:
     cache: StageCache = field(default_factory=StageCache)
     stage: str = ""
     waited_s: float = 0.0
+    patience_s: float = MOST_PATIENCE_S
     _model: tuple[ModelConfig, LanguageModel] | None = None
     _memo: dict[tuple[Any, ...], Any] = field(default_factory=dict)
 
@@ -157,11 +161,12 @@ class Runtime:
         if self.communicator.size > 1:  # whose processes would have to agree on whom they wait for
             return [self._by_the_group(result, together) for result in wanted]
         found: dict[int, Tensors] = {}
+        addresses = [self._address(result) for result in wanted]
 
         def more_of_them() -> bool:
             before = len(found)
-            for place, result in enumerate(wanted):
-                if place not in found and (tensors := self._found_or_made(result)) is not None:
+            for place, (result, address) in enumerate(zip(wanted, addresses, strict=True)):
+                if place not in found and (tensors := self._found_or_made(result, address)) is not None:
                     found[place] = tensors
             return len(found) > before
 
@@ -176,37 +181,33 @@ class Runtime:
         self.observer.stage(WAITING)
         while True:
             time.sleep(pause)
-            self.waited_s += time.perf_counter() - start
+            waited = time.perf_counter() - start
+            self.waited_s += waited
+            self.patience_s -= waited
             if came():  # which may take long: what is not there by then is made
                 break
             start, pause = time.perf_counter(), min(_MOST_PAUSE_S, 1.5 * pause)
         self.observer.stage(self.stage)
 
-    @property
-    def shares(self) -> bool:
-        """Whether other worker groups find what this one makes, and it can wait for them."""
-        return self.communicator.size == 1 and self.cache.shared
-
     def ahead(self, result: Result) -> None:
         """Makes a result that will be asked for, unless it is there or another process is at work on it."""
-        if not self.shares:
+        if self.communicator.size > 1 or not self.cache.shares(result.stage):
             return
         address = self._address(result)
         if self.cache.knows(address):
             return
-        with self.cache.turn(address) as ours:
+        with self.cache.turn(result.stage, address) as ours:
             if ours and not self.cache.knows(address):
                 self._made(result, address)
 
-    def _found_or_made(self, result: Result) -> Tensors | None:
-        """None: another process is at work on it."""
-        address = self._address(result)
+    def _found_or_made(self, result: Result, address: str) -> Tensors | None:
+        """None: another process is at work on it, and this one has patience left."""
         found = self.cache.find(address)
         if found is None:
-            with self.cache.turn(address) as ours:
-                found = self.cache.find(address) if self.cache.shared else None  # it may have come meanwhile
+            with self.cache.turn(result.stage, address) as ours:
+                found = self.cache.find(address)  # it may have come meanwhile
                 if found is None:
-                    return self._made(result, address) if ours else None
+                    return self._made(result, address) if ours or self.patience_s <= 0 else None
         self.cache.counts[f"{result.stage} found"] += 1
         return self._here(found)
 

@@ -75,6 +75,7 @@ class StageCache:
         self._unswept = limit_bytes
         self._claims = Claims()
         self._writes = True
+        self._too_large: set[str] = set()
         self.counts: Counter[str] = Counter()
         """``STAGE found`` and ``STAGE made``, by ``Runtime``, and ``unwritten`` results that the disk did not take."""
 
@@ -104,18 +105,17 @@ class StageCache:
         """Whether a result is there, without reading it."""
         return address in self._memory or (self._folder is not None and self._path(address).exists())
 
-    @property
-    def shared(self) -> bool:
-        """Whether other processes find what this one makes."""
-        return self._folder is not None
+    def shares(self, stage: str) -> bool:
+        """Whether other processes find what this one makes, as far as it knows."""
+        return self._folder is not None and self._writes and stage not in self._too_large
 
     @contextmanager
-    def turn(self, address: str) -> Iterator[bool]:
+    def turn(self, stage: str, address: str) -> Iterator[bool]:
         """Whether a result is this process's to make within the block; False: another process is at work on it.
 
         Look for the result again in the block: it may have come meanwhile.
         """
-        if self._folder is None or not self._writes:  # what is not written nobody can wait for
+        if not self.shares(stage):  # what is not written nobody can wait for
             yield True
             return
         with self._claims.hold(self._path(address).with_name(f".{address}.claim")) as ours:
@@ -137,7 +137,9 @@ class StageCache:
         kept = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
         if in_memory:
             self._remember(address, kept)
-        if self.takes(_size(kept)):
+        if not self.takes(_size(kept)):
+            self._too_large.add(stage)
+        else:
             try:
                 self._write(stage, address, kept)
                 self._writes = True

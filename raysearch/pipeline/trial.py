@@ -5,6 +5,7 @@ outcome = run_trial(TrialConfig(cda=CdaDuplicate(mode="duplicate")), Runtime())
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -29,7 +30,7 @@ from raysearch.pipeline.data import Data, prepare
 from raysearch.pipeline.intrinsic import digest_of, judged_pairs, measure_intrinsic, training_pairs
 from raysearch.pipeline.leg import WHOLE, Leg, full_fidelity
 from raysearch.pipeline.outputs import Subject
-from raysearch.pipeline.runtime import Runtime, Stopwatch
+from raysearch.pipeline.runtime import MOST_PATIENCE_S, Runtime, Stopwatch
 
 
 @dataclass
@@ -76,6 +77,8 @@ def run_trial(config: TrialConfig, runtime: Runtime, leg: Leg = WHOLE) -> Outcom
         TrialError: for a known reason; the runtime is fit for the next trial.
     """
     watch = Stopwatch(runtime)
+    limit = math.inf if leg.timeout_s is None else leg.timeout_s
+    runtime.patience_s = min(MOST_PATIENCE_S, limit / 4)  # what is lost by waiting must not end the trial
     seed_everything(config.seed)
     with watch.stage("model"):
         lm = runtime.language_model(config.model)

@@ -167,11 +167,12 @@ def _train(
     _check_shares(config, loss, communicator)
     neutral: list[list[NeutralBatch]] = []
     if "neutral" in loss.needs:
+        passes = Passes(lm, model, runtime)
         neutral = runtime.latest(
             "neutral",
-            (lm.identity, config.neutral, config.micro_batches, communicator.rank, communicator.size),
+            (lm.identity, passes.block, config.neutral, config.micro_batches, communicator.rank, communicator.size),
             # the fresh update is still the identity
-            lambda: neutral_batches(lm, config.neutral, config.micro_batches, runtime, Passes(lm, model, runtime)),
+            lambda: neutral_batches(lm, config.neutral, config.micro_batches, runtime, passes),
         )
     objective: Any = Objective(lm, model, loss, config, trial.stereotypes.weights, runtime)
     parameters = [p for p in model.parameters() if p.requires_grad]
@@ -181,16 +182,19 @@ def _train(
     progress = _where_it_stands(saver.checkpoints, end, model, optimizer, communicator)
     dual = DualWeights(config.losses, progress.curve[-1] if progress.curve else None)
     spread = is_sharded(model)
-    _make_ahead(objective, pairs, trial, range(progress.step, end), runtime)
+    plain = objective
     if communicator.size > 1 and not spread:
         objective = DistributedDataParallel(objective)
     batches = batches_of_pairs(pairs, config.pairs_per_step, trial.seed)
     for _ in range(progress.step):
         next(batches)
+    begun = progress.step
     # The model stays in evaluation mode: with dropout KL would not begin at 0, and a reference would be another draw.
     for step in range(progress.step, end):
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, config)
+        if (step - begun) % _STEPS_AHEAD == 0 and runtime.cache.shares("reference_answers"):
+            _make_ahead(plain, pairs, trial, range(step, min(step + _STEPS_AHEAD, end)))
         batch = next(batches)
         mine = parts_of(batch[shard(len(batch), communicator)], config.micro_batches)
         optimizer.zero_grad(set_to_none=True)
@@ -214,18 +218,19 @@ def _train(
     return progress.curve
 
 
+_STEPS_AHEAD = 32
+"""More may not stay in memory, and would be for nothing where a guard ends the training."""
+
+
 def _make_ahead(
     objective: Objective,
     pairs: Mapping[str, Sequence[StereotypePair]],
     trial: TrialConfig,
     steps: range,
-    runtime: Runtime,
 ) -> None:
     """What steps need that does not depend on training. Groups that begin at once share it out (``Runtime.ahead``)."""
     config = trial.unlearning
     assert config is not None  # the caller trains
-    if not runtime.shares:
-        return
     batches = itertools.islice(batches_of_pairs(pairs, config.pairs_per_step, trial.seed), steps.start, steps.stop)
     for batch in batches:
         for part in parts_of(batch, config.micro_batches):

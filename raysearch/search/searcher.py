@@ -234,7 +234,7 @@ class ParetoSearcher(Searcher):
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Records and judges a finished trial, once, then tells Optuna. One that Ray lost is handed out once more; an
         anchor that is done before the baseline is judged when that is known."""
-        if trial_id not in self._out:
+        if trial_id not in self._out or any(trial_id == held for held, _ in self._held):
             return
         proposal, asked = self._out[trial_id]
         self._losses[proposal.trial] += error

@@ -46,7 +46,8 @@ def run_study(
     Raises:
         UserError: before anything starts.
         StudyError: the baseline failed, too many trials failed in a row, or no worker group is left.
-        KeyboardInterrupt: stopped by the user; finished trials are in the ledger.
+        KeyboardInterrupt: stopped by the user; finished trials are in the ledger, but for anchors that were done before
+            the baseline, which run again.
     """
     from raysearch.study.warm_start import gather, keep
 

@@ -127,7 +127,7 @@ def test_what_is_made_ahead_is_made_once(tmp_path: Path) -> None:
     a.runtime.ahead(a.wants("x"))
     a.runtime.ahead(a.wants("x"))
     b.runtime.ahead(b.wants("x"))
-    with b.runtime.cache.turn(b.runtime._address(b.wants("y"))) as ours:
+    with b.runtime.cache.turn("scores", b.runtime._address(b.wants("y"))) as ours:
         assert ours
         a.runtime.ahead(a.wants("y"))  # comes back at once: another group is at work on it
     assert made == ["a x"]
@@ -141,9 +141,55 @@ def test_without_a_folder_or_a_disk_that_takes_it_nobody_waits(tmp_path: Path) -
     a, b, made = groups(tmp_path / "file")
     for group in (a, b, a):
         group.gets(group.wants("x"))
-        with group.runtime.cache.turn(group.runtime._address(group.wants("x"))) as ours:
+        with group.runtime.cache.turn("scores", group.runtime._address(group.wants("x"))) as ours:
             assert ours
     assert made == ["a x", "b x"], "a keeps it in memory"
+
+
+def test_a_place_where_no_claim_can_be_made_or_freed_holds_nobody_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    with Claims().hold(tmp_path / "link" / "ab" / ".result.claim") as ours:
+        assert ours
+    path = tmp_path / ".result.claim"
+    path.write_text(f"999999999 {platform.node()}\n")
+
+    def read_only(self: Path, missing_ok: bool = False) -> None:
+        raise PermissionError(self)
+
+    monkeypatch.setattr(Path, "unlink", read_only)
+    with Claims().hold(path) as ours:
+        assert ours
+
+
+@pytest.mark.parametrize("words", [b"", b"\xff\xfe", "² somewhere".encode(), b"9" * 40])
+def test_a_claim_that_says_nothing_is_held(tmp_path: Path, words: bytes) -> None:
+    path = tmp_path / ".result.claim"
+    path.write_bytes(words + f" {platform.node()}".encode() if words.isdigit() else words)
+    with Claims().hold(path) as ours:
+        assert not ours
+    assert path.exists()
+
+
+def test_patience_has_an_end(tmp_path: Path) -> None:
+    a, b, made = groups(tmp_path)
+    b.runtime.patience_s = 0.2
+    with a.runtime.cache.turn("scores", a.runtime._address(a.wants("x"))) as ours:
+        assert ours
+        assert b.gets(b.wants("x")) == [[ord("x")]]
+    assert made == ["b x"] and b.runtime.patience_s <= 0
+
+
+def test_results_that_the_disk_does_not_take_are_not_waited_for(tmp_path: Path) -> None:
+    a, b, made = groups(tmp_path)
+    b.runtime.cache = StageCache(tmp_path, limit_bytes=10)
+    b.gets(b.wants("x"))
+    assert not b.runtime.cache.shares("scores") and b.runtime.cache.shares("features")
+    with a.runtime.cache.turn("scores", a.runtime._address(a.wants("y"))) as ours:
+        assert ours
+        b.gets(b.wants("y"))
+    assert made == ["b x", "b y"]
 
 
 def test_the_claim_of_a_killed_process_is_free(tmp_path: Path) -> None:

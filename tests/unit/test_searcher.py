@@ -114,6 +114,7 @@ def test_an_anchor_that_is_done_before_the_baseline_is_judged_after_it(tmp_path:
         searcher.suggest(name)
     for name in "cba":
         searcher.on_trial_complete(name, {})
+        searcher.on_trial_complete(name, {}, error=name != "a")
         assert len(settled) == (3 if name == "a" else 0)
     assert settled == ["baseline", "unlearning", "cda"]
     assert searcher.suggest("d")["number"] == 3 and len(searcher.out()) == 1
