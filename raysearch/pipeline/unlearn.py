@@ -193,7 +193,8 @@ def _train(
     for step in range(progress.step, end):
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, config)
-        if (step - begun) % _STEPS_AHEAD == 0 and runtime.cache.shares("reference_answers"):
+        alone = communicator.size == 1 and runtime.cache.shares("reference_answers")
+        if alone and (step - begun) % _STEPS_AHEAD == 0:
             _make_ahead(plain, pairs, trial, range(step, min(step + _STEPS_AHEAD, end)))
         batch = next(batches)
         mine = parts_of(batch[shard(len(batch), communicator)], config.micro_batches)
@@ -223,10 +224,7 @@ _STEPS_AHEAD = 32
 
 
 def _make_ahead(
-    objective: Objective,
-    pairs: Mapping[str, Sequence[StereotypePair]],
-    trial: TrialConfig,
-    steps: range,
+    objective: Objective, pairs: Mapping[str, Sequence[StereotypePair]], trial: TrialConfig, steps: range
 ) -> None:
     """What steps need that does not depend on training. Groups that begin at once share it out (``Runtime.ahead``)."""
     config = trial.unlearning
